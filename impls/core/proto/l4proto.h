@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The place of a protocol tracker: how its tuples are read and inverted, and what a packet does to its entry.
+///
+/// A new protocol is one file that defines an l4proto, and one line in l4proto.cc.
+/// Trackers see the entry, the packet and the policy of its netns; they know no table. What they need of the
+/// life cycle they ask of `track_context`.
+/// Source: struct nf_conntrack_l4proto and nf_conntrack_handle_packet(), Linux 6.18.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "impls/core/nf_conn.h"
+#include "impls/core/packet.h"
+#include "impls/core/policy.h"
+#include "spec/tuple.h"
+
+namespace ct::core {
+
+/// What a tracker says of a packet.
+enum class track : std::uint8_t {
+  accept,   ///< the packet belongs to its entry
+  invalid,  ///< the packet goes on without an entry; an unconfirmed one dies
+  repeat,   ///< the entry was killed: look the packet up again
+  drop,     ///< the packet is dropped
+};
+
+/// What a tracker knows and may ask for while it judges one packet.
+class track_context {
+ public:
+  track_context(const core::policy& settings, std::uint32_t jiffies, ctinfo packet_info)
+      : policy(settings), now(jiffies), info(packet_info) {}
+  track_context(const track_context&) = delete;
+  track_context& operator=(const track_context&) = delete;
+
+  const core::policy& policy;
+  const std::uint32_t now;
+  const ctinfo info;
+  const char* reason = nullptr;  ///< set by invalid(): a static string such as "tcp: bad checksum"
+
+  ct::dir dir() const { return direction(info); }
+
+  /// Claims the entry's deletion and unlinks it. False: somebody else did. Call without the entry's lock.
+  virtual bool kill(nf_conn& ct) = 0;
+
+  track invalid(const char* why) {
+    reason = why;
+    return track::invalid;
+  }
+
+ protected:
+  ~track_context() = default;
+};
+
+struct l4proto {
+  std::uint8_t protonum;
+  const char* name;  ///< as `conntrack -L` prints it
+  /// Writes src.id and dst.id from the packet's layer-4 header. False: cut or not trackable.
+  bool (*pkt_to_tuple)(const packet& pkt, tuple& out) noexcept;
+  /// Writes src.id and dst.id of the other direction. False: this tuple has no inverse.
+  bool (*invert)(const tuple& in, tuple& out) noexcept;
+  /// Judges a packet that was matched to `ct` (confirmed or new).
+  track (*handle)(nf_conn& ct, const packet& pkt, track_context& context) noexcept;
+  /// May an ASSURED entry be dropped early, because it is closing?
+  bool (*can_early_drop)(const nf_conn& ct) noexcept;
+};
+
+extern const l4proto tcp_l4proto;
+extern const l4proto udp_l4proto;
+extern const l4proto icmp_l4proto;
+extern const l4proto icmpv6_l4proto;
+extern const l4proto generic_l4proto;
+
+/// The tracker of a protocol number, under IPv4 and IPv6 alike; generic where there is none.
+const l4proto& find_l4proto(std::uint8_t protonum) noexcept;
+
+/// The tuple of a packet, direction original. False: no tuple (fragment, cut header, no inverse type ...).
+[[nodiscard]] bool get_tuple(const packet& pkt, tuple& out) noexcept;
+
+/// The tuple of the other direction, its direction inverted too. An involution where it is defined.
+[[nodiscard]] std::optional<tuple> invert_tuple(const tuple& in) noexcept;
+
+/// Sets the timeout of `ct` (relative while unconfirmed) and counts the packet; FIXED_TIMEOUT only counts.
+/// Source: __nf_ct_refresh_acct().
+void refresh_acct(nf_conn& ct, const packet& pkt, track_context& context,
+                  std::uint32_t timeout_jiffies) noexcept;
+
+/// Counts the packet without a refresh (nf_conntrack_acct). Source: nf_ct_acct_update().
+void count_acct(nf_conn& ct, const packet& pkt, const track_context& context) noexcept;
+
+}  // namespace ct::core

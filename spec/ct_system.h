@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The face of a whole ct system, the same for every implementation: packets go in, verdicts come out.
+///
+/// The program, the oracles and the benchmarks see nothing else. Calls are virtual per batch, not per packet.
+/// A `ct_system` is shared by all threads; a `cpu` belongs to the thread that attached it.
+///
+/// A packet's way, as in the kernel: `in` (prerouting: find or create, track, ctinfo), then `confirm`
+/// (postrouting: a new entry enters the table), then `free_skb` (the packet has left: its reference goes).
+/// free_skb without confirm is a drop: an unconfirmed entry dies with it. `pass` runs all three for each
+/// packet before it looks at the next.
+///
+/// Time is virtual: the clock stands still until `advance` or a packet's own time moves it.
+/// Source: nf_conntrack_in(), nf_conntrack_confirm(), struct sk_buff, Linux 6.18.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spec/jiffies.h"
+#include "spec/nf_conn.h"
+#include "spec/tuple.h"
+
+namespace ct {
+
+/// Link-layer headers, by their pcap LINKTYPE number.
+enum class link_type : std::uint16_t {
+  null = 0,
+  ethernet = 1,
+  raw = 101,
+  loop = 108,
+  linux_sll = 113,
+  ipv4 = 228,
+  ipv6 = 229,
+  linux_sll2 = 276,
+};
+
+/// What happens to a packet after conntrack: NF_ACCEPT or NF_DROP.
+enum class verdict : std::uint8_t { accept, drop };
+
+/// A packet on its way through a system. The first group is given, the second is written by the system.
+struct skb {
+  std::span<const std::byte> frame;  ///< as captured, from the link-layer header on
+  std::uint32_t wire_bytes = 0;      ///< length on the wire; more than frame.size() if the capture was cut
+  link_type link = link_type::ethernet;
+  netns_id net = 0;
+  ct::zone zone{};
+  std::uint64_t jiffies64 = 0;       ///< arrival; the clock advances to it in `pass` (0: leave the clock)
+
+  void* nfct = nullptr;              ///< the entry, referenced by this packet; opaque
+  std::uint64_t conn_id = 0;         ///< id of that entry, 0 for none
+  ctinfo info = ctinfo::invalid;
+  ct::verdict verdict = verdict::accept;
+  const char* reason = nullptr;      ///< why info is INVALID, as nf_conntrack_log_invalid says it
+};
+
+/// Answer of `cpu::find`; the reference that the lookup took is put again.
+struct lookup_answer {
+  std::uint64_t conn_id = 0;  ///< 0: not found
+  ct::dir dir = dir::original;
+};
+
+/// What one run of gc_worker did.
+struct gc_report {
+  std::size_t buckets = 0;   ///< looked at
+  std::size_t entries = 0;   ///< tuplehashes looked at
+  std::size_t reaped = 0;    ///< expired entries removed
+  std::uint32_t next_run = 0;  ///< jiffies until it wants to run again
+};
+
+enum class hash_kind : std::uint8_t { siphash, xxh3 };
+
+struct system_options {
+  std::size_t buckets = 65536;           ///< nf_conntrack_buckets
+  std::size_t max_entries = 0;           ///< nf_conntrack_max a netns; 0: no limit
+  hash_kind hash = hash_kind::siphash;
+  std::uint64_t seed = 1;                ///< of the hash keys, netns mixes and the chain limit
+  bool acct = false;                     ///< nf_conntrack_acct
+};
+
+/// One packet-processing CPU. Not shared between threads; detached by destruction.
+class cpu {
+ public:
+  virtual ~cpu() = default;
+
+  virtual void in(std::span<skb> packets) noexcept = 0;
+  virtual void confirm(std::span<skb> packets) noexcept = 0;
+  virtual void free_skb(std::span<skb> packets) noexcept = 0;
+  virtual void pass(std::span<skb> packets) noexcept = 0;
+
+  /// find_get and put of each tuple in zone 0 of netns 0; answers[i] belongs to tuples[i].
+  virtual void find(std::span<const tuple> tuples, std::span<lookup_answer> answers) noexcept = 0;
+  /// Creates and confirms an entry per original tuple, as `conntrack -I` does. Returns how many.
+  virtual std::size_t create(std::span<const tuple> originals, std::uint32_t timeout_s) noexcept = 0;
+  /// Kills the entries of these tuples, as `conntrack -D`. Returns how many kills were won.
+  virtual std::size_t kill(std::span<const tuple> tuples) noexcept = 0;
+
+  /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls due.
+  virtual void advance(std::uint64_t jiffies64) noexcept = 0;
+  /// One run of gc_worker now, due or not.
+  virtual gc_report gc_worker() noexcept = 0;
+  /// Nothing of the system is looked at until the next call: lets grace periods end.
+  virtual void quiescent() noexcept = 0;
+};
+
+class ct_system {
+ public:
+  virtual ~ct_system() = default;
+
+  /// A CPU for the calling thread. Every cpu must be gone before the system is.
+  virtual std::unique_ptr<cpu> attach() = 0;
+
+  virtual std::uint64_t jiffies64() const noexcept = 0;
+  /// nf_conntrack_count, summed over netns: entries allocated and not freed yet.
+  virtual std::size_t count() const noexcept = 0;
+  /// Shows every entry in the table that has not expired, in no order; entries that come or go meanwhile
+  /// may be missed. Needs an attached CPU of the calling thread.
+  virtual void dump(cpu& on, const std::function<void(const conn&)>& show) = 0;
+  /// [cpu], in order of attachment; CPUs that were detached keep their row.
+  virtual std::vector<ip_conntrack_stat> statistics() const = 0;
+  virtual std::size_t memory_bytes() const noexcept = 0;
+  /// At rest, no packet in flight: empty, or the invariant that does not hold.
+  virtual std::string broken_invariant(cpu& on) = 0;
+};
+
+}  // namespace ct

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The registry: every implementation that was built in, by name.
+///
+/// The list itself is generated from the `ct_impl(...)` lines of impls/CMakeLists.txt; that generated code is
+/// the only place that sees tables and harness together.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "spec/ct_system.h"
+#include "spec/guarantees.h"
+
+namespace ct {
+
+struct impl {
+  std::string_view name;
+  std::string_view summary;  ///< one line
+  claims promises;           ///< none: it stores nothing and takes part in timing only
+  std::unique_ptr<ct_system> (*make)(const system_options&);
+
+  bool is_timing_only() const { return promises.empty(); }
+};
+
+/// Sorted by name; fixed at link time.
+std::span<const impl> implementations();
+
+}  // namespace ct

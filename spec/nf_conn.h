@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// What an observer may know of a tracked connection: status bits, ctinfo, protocol states, counters, and
+/// `conn`, one line of a dump. Names and numbers are the kernel's.
+///
+/// Source: include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h, Linux 6.18.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "spec/tuple.h"
+
+namespace ct {
+
+/// Bits of nf_conn's status. CONFIRMED, SEEN_REPLY, ASSURED and DYING are only ever set.
+namespace status {
+inline constexpr std::uint32_t expected = 1U << 0;       ///< created through an expectation
+inline constexpr std::uint32_t seen_reply = 1U << 1;     ///< a reply packet was accepted
+inline constexpr std::uint32_t assured = 1U << 2;        ///< not a victim of early drop
+inline constexpr std::uint32_t confirmed = 1U << 3;      ///< in the table
+inline constexpr std::uint32_t dying = 1U << 9;          ///< its deletion is claimed
+inline constexpr std::uint32_t fixed_timeout = 1U << 10; ///< packets do not refresh it
+inline constexpr std::uint32_t nat_clash = 1U << 12;     ///< reply-only entry of a resolved clash
+}  // namespace status
+
+/// What a packet is to its connection, as rules see it (`ct state`). Values are the kernel's;
+/// INVALID is the absence of a connection and has no number there.
+enum class ctinfo : std::uint8_t {
+  established = 0,
+  related = 1,
+  new_ = 2,
+  established_reply = 3,
+  related_reply = 4,
+  untracked = 7,
+  invalid = 8,
+};
+
+constexpr dir direction(ctinfo info) {
+  return info == ctinfo::established_reply || info == ctinfo::related_reply ? dir::reply
+                                                                            : dir::original;
+}
+
+constexpr std::string_view name(ctinfo info) {
+  switch (info) {
+    case ctinfo::established: return "ESTABLISHED";
+    case ctinfo::related: return "RELATED";
+    case ctinfo::new_: return "NEW";
+    case ctinfo::established_reply: return "ESTABLISHED_REPLY";
+    case ctinfo::related_reply: return "RELATED_REPLY";
+    case ctinfo::untracked: return "UNTRACKED";
+    case ctinfo::invalid: return "INVALID";
+  }
+  return "?";
+}
+
+/// States of the TCP tracker, numbered as the kernel's; `max` marks an invalid transition.
+enum class tcp_state : std::uint8_t {
+  none = 0,
+  syn_sent = 1,
+  syn_recv = 2,
+  established = 3,
+  fin_wait = 4,
+  close_wait = 5,
+  last_ack = 6,
+  time_wait = 7,
+  close = 8,
+  syn_sent2 = 9,
+  max = 10,
+  ignore = 11,
+};
+
+/// As `conntrack -L` prints them.
+constexpr std::string_view name(tcp_state state) {
+  constexpr std::array<std::string_view, 10> names = {
+      "NONE",       "SYN_SENT", "SYN_RECV",  "ESTABLISHED", "FIN_WAIT",
+      "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",       "SYN_SENT2"};
+  const auto at = static_cast<std::size_t>(state);
+  return at < names.size() ? names[at] : "INVALID";
+}
+
+/// Counters of one CPU, the columns of `conntrack -S`.
+struct ip_conntrack_stat {
+  std::uint64_t found = 0;           ///< a tuple that was asked for was taken already
+  std::uint64_t invalid = 0;         ///< packets that could not be tracked
+  std::uint64_t insert = 0;          ///< entries inserted on request, not by packets
+  std::uint64_t insert_failed = 0;   ///< confirms refused
+  std::uint64_t drop = 0;            ///< packets dropped for want of an entry
+  std::uint64_t early_drop = 0;      ///< entries removed to make room
+  std::uint64_t error = 0;           ///< malformed ICMP packets
+  std::uint64_t search_restart = 0;  ///< lookups that had to begin again
+  std::uint64_t clash_resolve = 0;   ///< confirms that lost and were merged
+  std::uint64_t chaintoolong = 0;    ///< confirms refused because a chain was too long
+  auto operator<=>(const ip_conntrack_stat&) const = default;
+};
+
+constexpr ip_conntrack_stat& operator+=(ip_conntrack_stat& a, const ip_conntrack_stat& b) {
+  a.found += b.found;
+  a.invalid += b.invalid;
+  a.insert += b.insert;
+  a.insert_failed += b.insert_failed;
+  a.drop += b.drop;
+  a.early_drop += b.early_drop;
+  a.error += b.error;
+  a.search_restart += b.search_restart;
+  a.clash_resolve += b.clash_resolve;
+  a.chaintoolong += b.chaintoolong;
+  return a;
+}
+
+/// One connection as a dump shows it: a copy, not a reference.
+struct conn {
+  std::uint64_t id = 0;      ///< unique in the life of a system, never 0
+  std::array<tuple, 2> tuples{};  ///< [dir]
+  std::uint32_t status = 0;
+  std::int32_t timeout_jiffies = 0;  ///< left before it expires
+  std::uint32_t use = 0;             ///< references: the table's and those of packets
+  std::uint32_t mark = 0;
+  netns_id net = 0;
+  ct::zone zone{};
+  tcp_state tcp = tcp_state::none;         ///< TCP only
+  std::array<std::uint64_t, 2> packets{};  ///< [dir], zero unless accounting is on
+  std::array<std::uint64_t, 2> bytes{};    ///< [dir], whole layer-3 lengths
+
+  bool has(std::uint32_t bit) const { return (status & bit) != 0; }
+};
+
+}  // namespace ct

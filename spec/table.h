@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The table: what stores connections, finds them by either tuple, and decides how readers and writers meet.
+///
+/// A table owns the memory of its entries. The core (impls/core) owns their meaning: it calls these verbs
+/// and hands in what must happen at the decisive moments (`steps`, `reap`, `want`/`take`), so that a table
+/// knows locks, chains and reclamation, and nothing of protocols, timeouts or events.
+///
+/// | verb | promises | letters |
+/// |---|---|---|
+/// | `alloc` | memory for an entry, use == 0; an entry that a late reader still looks at is possible only in tables whose memory is type-safe | A.3 D.4 |
+/// | `find_get` | the linked entry of a key, referenced; an expired one is handed to `reap` instead | A.* E.1 |
+/// | `insert` | with both buckets held: may_insert, search under both tuples, before_link, link, after_link | B.* C.* |
+/// | `unlink` | neither tuple finds the entry any more | D.2 D.3 |
+/// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown | E.2 |
+/// | `free` | the memory of an entry whose use is 0 again | D.4 |
+///
+/// Not promised: that an entry found is not dying (DYING is no part of the key); that lookups under both
+/// tuples agree while a kill runs (unless D.3); an order among the entries of a scan; that a scan is a
+/// snapshot.
+///
+/// Every verb is noexcept and takes the `local` of the calling thread, which `attach` made: what a table
+/// keeps for a CPU (its registration as a reader, its magazine of free entries).
+/// Source: the hash table part of net/netfilter/nf_conntrack_core.c, Linux 6.18.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "spec/guarantees.h"
+#include "spec/tuple.h"
+
+namespace ct {
+
+/// What is searched: a tuple (direction bits zero) in a zone of a netns, and its hash.
+struct key {
+  tuple_words words{};
+  std::uint32_t hash = 0;
+  std::uint16_t zone = 0;
+  std::uint16_t net = 0;
+
+  friend constexpr bool operator==(const key& a, const key& b) {
+    return a.words == b.words && a.zone == b.zone && a.net == b.net;
+  }
+};
+
+/// What find_get found: an entry with a reference that the caller must put, or nullptr.
+template <class Entry>
+struct found {
+  Entry* entry = nullptr;
+  ct::dir dir = dir::original;  ///< which of its tuples was asked for
+};
+
+enum class insert_status : std::uint8_t {
+  inserted,
+  refused,         ///< may_insert said no
+  clash,           ///< a linked entry answers to one of the tuples already
+  chain_too_long,  ///< a bucket holds more than chain_limit entries
+};
+
+/// What a scan does with a tuplehash that it is shown.
+enum class scan_verdict : std::uint8_t {
+  next,  ///< go on
+  take,  ///< reference the entry and hand it to `take`
+  stop,  ///< leave this bucket; the scan answers false
+};
+
+struct table_options {
+  std::size_t buckets = 65536;  ///< wanted; a table may round up, or have no buckets
+};
+
+/// What the core does during an insert; every step runs with both buckets held, in this order.
+template <class Entry>
+struct insert_steps_archetype {
+  /// False refuses the entry (it is dying, or confirmed already).
+  bool may_insert(Entry&);
+  /// Nodes that may be passed in each of the two searches.
+  std::size_t chain_limit() const;
+  /// The linked entry that stands in the way; it cannot be unlinked before this returns.
+  void clash(Entry& winner, dir winner_dir);
+  /// Last moment at which the entry is private: timeout becomes absolute, the table's reference is taken.
+  void before_link(Entry&);
+  /// Both tuplehashes are linked: the entry becomes findable by CONFIRMED.
+  void after_link(Entry&);
+};
+
+template <class Entry>
+struct reap_archetype {
+  /// An expired entry, referenced (the callee puts it), no lock held.
+  void operator()(Entry&);
+};
+template <class Entry>
+struct want_archetype {
+  /// Looks at an entry in place. It is not referenced: only its atomic fields may be read.
+  scan_verdict operator()(Entry&, dir);
+};
+template <class Entry>
+struct take_archetype {
+  /// A wanted entry, referenced (the callee puts it), no lock held.
+  void operator()(Entry&, dir);
+};
+
+/// A class that stores entries of type T::entry; see the head of this file.
+template <class T>
+concept table = requires(T t, const T ct, typename T::local& local, typename T::entry& e,
+                         const key& k, std::uint32_t now, std::size_t bucket,
+                         insert_steps_archetype<typename T::entry>& steps,
+                         reap_archetype<typename T::entry> reap,
+                         want_archetype<typename T::entry> want,
+                         take_archetype<typename T::entry> take) {
+  requires std::constructible_from<T, const table_options&>;
+  requires std::constructible_from<typename T::local, T&>;
+  { T::summary } -> std::convertible_to<std::string_view>;
+  { T::promises } -> std::convertible_to<claims>;
+
+  { t.find_get(local, k, now, reap) } noexcept -> std::same_as<found<typename T::entry>>;
+  { t.prefetch(k.hash) } noexcept -> std::same_as<void>;
+  { t.alloc(local) } noexcept -> std::same_as<typename T::entry*>;
+  { t.insert(local, e, steps) } noexcept -> std::same_as<insert_status>;
+  { t.unlink(local, e) } noexcept -> std::same_as<void>;
+  { t.free(local, e) } noexcept -> std::same_as<void>;
+
+  { t.scan(local, bucket, want, take) } noexcept -> std::same_as<bool>;
+  { ct.bucket_count() } noexcept -> std::same_as<std::size_t>;
+
+  /// The calling thread holds no unreferenced entry; long waits happen between two of these calls.
+  { t.quiescent(local) } noexcept -> std::same_as<void>;
+  /// Bytes of table and entries, free ones included.
+  { ct.memory_bytes() } noexcept -> std::same_as<std::size_t>;
+  /// At rest: every invariant of the table's type comment. The core checks the entries.
+  { ct.is_valid() } -> std::same_as<bool>;
+};
+
+}  // namespace ct
