@@ -30,6 +30,7 @@
 
 namespace ct::core {
 
+class entry_list;
 struct netns;
 struct nf_conn;
 
@@ -117,11 +118,12 @@ struct nf_conn {
   netns* net = nullptr;
   nf_conn* master = nullptr;  // referenced
   ct::zone zone{};
-  std::uint16_t list_cpu = 0;  // whose list it is on (guarded by that list's lock with the links below)
 
   sync::spinlock lock;  // guards proto
 
-  // Guarded by the lock of the unconfirmed or dying list of list_cpu.
+  // The unconfirmed or dying list it is on. Written by whoever moves the entry through its life: the packet
+  // that made it, the kill that won, the last put; never by two at once. The links are the list's own.
+  entry_list* list = nullptr;
   nf_conn* list_next = nullptr;
   nf_conn* list_prev = nullptr;
 

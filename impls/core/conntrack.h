@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The core: what a connection-tracking system means, written once, over any table.
+///
+/// A packet's way. `in` decodes it, finds its entry under its tuple (either direction; zone and netns are part
+/// of the key) or makes a new one, unconfirmed; lets the protocol's tracker judge; and tells the packet what
+/// it is to its connection (ctinfo). The packet holds a reference from then on. `confirm` puts a new entry
+/// into the table; `put` gives the packet's reference back; the last put destroys.
+///
+/// The life of an entry:
+///
+///     alloc -> unconfirmed list -> confirm -> table -> kill -> dying list -> last put -> memory
+///                     |                                                          ^
+///                     +---------------- dropped: last put -----------------------+
+///
+/// use counts: the table 1, each packet 1, each child 1 on its master. DYING is claimed once, by an atomic
+/// or; who claims it unlinks and gives the table's reference back.
+///
+/// Order inside confirm, with both buckets held: off the unconfirmed list, refused if dying, both searches,
+/// timeout made absolute, the table's reference, both links, CONFIRMED last. CONFIRMED last is what makes the
+/// insertion atomic for lookups (B.2), and keeps a relative timeout from being read as an absolute one.
+///
+/// Difference to the kernel: a lookup reaps the expired entry that it asked for, not its neighbours in the
+/// chain (their expiry is in another cache line; gc_worker gets them).
+/// Source: nf_conntrack_in(), resolve_normal_ct(), init_conntrack(), __nf_conntrack_confirm(),
+/// nf_ct_delete(), nf_conntrack_free(), gc_worker(), Linux 6.18; unconfirmed and dying lists: Linux 5.10.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "impls/core/entry_list.h"
+#include "impls/core/gc.h"
+#include "impls/core/hash.h"
+#include "impls/core/netns.h"
+#include "impls/core/nf_conn.h"
+#include "impls/core/packet.h"
+#include "impls/core/proto/icmp_error.h"
+#include "impls/core/proto/l4proto.h"
+#include "impls/core/statistics.h"
+#include "spec/ct_system.h"
+#include "spec/table.h"
+
+namespace ct::core {
+
+/// A packet, read ahead of its turn: everything that can be known of it without looking at the table.
+struct parsed_packet {
+  decode_status status = decode_status::not_ip;
+  packet pkt;
+  icmp_message icmp;  ///< ICMP and ICMPv6 only
+  bool has_tuple = false;
+  ct::key key;        ///< of the tuple, in the packet's zone and netns
+};
+
+template <ct::table Table>
+class conntrack {
+ public:
+  /// What the core keeps for a CPU, beside what the table does.
+  struct cpu_state {
+    cpu_state(conntrack& owner, std::size_t number)
+        : index(number), random(owner.options_.seed ^ (number + 1) * 0x9e3779b97f4a7c15ULL),
+          local(owner.table_) {}
+
+    const std::size_t index;
+    std::uint64_t random;        // state of the generator of chain limits
+    std::uint64_t last_id = 0;   // of the entries allocated here
+    cpu_statistics* stat = nullptr;
+    typename Table::local local;
+  };
+
+  explicit conntrack(const system_options& options)
+      : options_(options), table_(table_options{.buckets = options.buckets}),
+        hash_(options.hash, options.seed) {
+    net(0);
+  }
+
+  conntrack(const conntrack&) = delete;
+  conntrack& operator=(const conntrack&) = delete;
+  ~conntrack() {
+    for (auto& slot : nets_) delete slot.load(std::memory_order_relaxed);  // relaxed: at rest
+  }
+
+  // Packets.
+  void parse(const skb& s, parsed_packet& out) noexcept;
+  void in(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  void confirm(cpu_state& cpu, skb& s) noexcept;
+  void free_skb(cpu_state& cpu, skb& s) noexcept {
+    if (s.nfct != nullptr) put(cpu, *static_cast<nf_conn*>(std::exchange(s.nfct, nullptr)));
+  }
+
+  // Entries.
+  found<nf_conn> find_get(cpu_state& cpu, const ct::key& key) noexcept;
+  insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
+  bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
+  void put(cpu_state& cpu, nf_conn& ct) noexcept {
+    if (ct.put()) destroy(cpu, ct);
+  }
+  ct::key key_of(const tuple& t, std::uint16_t zone_id, netns& in_net) const noexcept;
+
+  // Time.
+  std::uint64_t jiffies64() const noexcept {
+    return clock_.load(std::memory_order_relaxed);  // relaxed: time orders nothing.
+  }
+  std::uint32_t now() const noexcept { return static_cast<std::uint32_t>(jiffies64()); }
+  void advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept;
+  gc_report gc_worker(cpu_state& cpu) noexcept {
+    const std::lock_guard guard(gc_lock_);
+    return run_gc(cpu);
+  }
+
+  // Looking in from outside.
+  netns& net(netns_id id);
+  template <class Visit>
+  void for_each_netns(Visit&& visit) const {
+    for (const auto& slot : nets_) {
+      // acquire: pairs with the exchange in net().
+      if (const netns* const n = slot.load(std::memory_order_acquire)) visit(*n);
+    }
+  }
+  /// Calls `visit(entry, dir)` for each confirmed tuplehash, with a reference held meanwhile.
+  template <class Visit>
+  void for_each(cpu_state& cpu, Visit&& visit) noexcept;
+  Table& table() noexcept { return table_; }
+  const Table& table() const noexcept { return table_; }
+  tuple_hash hasher() const noexcept { return hash_; }
+
+ private:
+  class context;
+  class confirm_steps;
+
+  nf_conn* alloc(cpu_state& cpu, netns& in_net, zone in_zone, const tuple& reply,
+                 const ct::key& original_key) noexcept;
+  nf_conn* init_conntrack(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  insert_status insert(cpu_state& cpu, nf_conn& ct) noexcept;
+  nf_conn* resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  void invalid(cpu_state& cpu, skb& s, const char* reason) noexcept;
+  void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
+  /// Takes over a reference: kills the entry if it has expired, puts it in any case.
+  void reap(cpu_state& cpu, nf_conn& ct) noexcept;
+  gc_report run_gc(cpu_state& cpu) noexcept;
+  std::size_t total_count() const noexcept;
+
+  // Immutable.
+  const system_options options_;
+  // The table and the hash synchronise themselves.
+  Table table_;
+  const tuple_hash hash_;
+  // Atomic.
+  std::atomic<std::uint64_t> clock_{initial_jiffies};
+  std::array<std::atomic<netns*>, netns_max> nets_{};  // [id], made on first use, kept until the end
+  std::atomic<std::uint64_t> gc_due_{initial_jiffies + hz};
+  // Guarded by gc_lock_: one gc_worker at a time, as the kernel's work item.
+  std::mutex gc_lock_;
+  gc_schedule gc_;
+};
+
+}  // namespace ct::core
+
+#include "impls/core/conntrack_gc.h"
+#include "impls/core/conntrack_life.h"
+#include "impls/core/conntrack_packet.h"

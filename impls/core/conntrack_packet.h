@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// Bodies of conntrack: a packet's way, from its bytes to its ctinfo.
+#pragma once
+
+#include "impls/core/conntrack.h"
+
+namespace ct::core {
+
+/// What a tracker may ask of the core while it judges a packet.
+template <ct::table Table>
+class conntrack<Table>::context final : public track_context {
+ public:
+  context(conntrack& owner, cpu_state& cpu, const core::policy& settings, ctinfo info)
+      : track_context(settings, owner.now(), info), owner_(owner), cpu_(cpu) {}
+
+  bool kill(nf_conn& ct) override { return owner_.kill(cpu_, ct); }
+
+ private:
+  conntrack& owner_;
+  cpu_state& cpu_;
+};
+
+template <ct::table Table>
+void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
+  out.has_tuple = false;
+  out.status = decode(s.frame, s.wire_bytes, s.link, out.pkt);
+  if (out.status != decode_status::ok) return;
+  const std::uint8_t protonum = out.pkt.protonum;
+  out.icmp.kind = icmp_class::query;
+  if (protonum == ipproto::icmp || protonum == ipproto::icmpv6) out.icmp = classify_icmp(out.pkt);
+  if (out.icmp.kind != icmp_class::query) return;
+  tuple t;
+  out.has_tuple = get_tuple(out.pkt, t);
+  if (!out.has_tuple) return;
+  out.key = key_of(t, s.zone.id_for(dir::original), net(s.net));
+  table_.prefetch(out.key.hash);
+}
+
+template <ct::table Table>
+void conntrack<Table>::invalid(cpu_state& cpu, skb& s, const char* reason) noexcept {
+  ++cpu.stat->invalid;
+  s.info = ctinfo::invalid;
+  s.reason = reason;
+}
+
+template <ct::table Table>
+void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept {
+  if (s.nfct != nullptr) return;  // tracked already (loopback)
+  s.conn_id = 0;
+  s.info = ctinfo::invalid;
+  s.verdict = verdict::accept;
+  s.reason = nullptr;
+  if (parsed.status == decode_status::not_ip) {
+    s.info = ctinfo::untracked;
+    s.reason = "not IP";
+    return;
+  }
+  if (parsed.status == decode_status::malformed) {
+    // The IP layer drops these before conntrack sees them: no counter.
+    s.verdict = verdict::drop;
+    s.reason = parsed.pkt.reason;
+    return;
+  }
+  switch (parsed.icmp.kind) {
+    case icmp_class::query: break;
+    case icmp_class::error: return in_icmp_error(cpu, parsed, s);
+    case icmp_class::untracked: s.info = ctinfo::untracked; return;
+    case icmp_class::invalid: ++cpu.stat->error; return invalid(cpu, s, parsed.icmp.reason);
+  }
+  if (!parsed.has_tuple) return invalid(cpu, s, "no tuple: the transport header is cut or a fragment");
+
+  // A tracker may kill the entry and ask for another round (a connection reopened): the round after that
+  // meets a fresh entry, which no tracker refuses so. Three rounds are more than can be needed.
+  for (int round = 0; round < 3; ++round) {
+    nf_conn* const ct = resolve(cpu, parsed, s);
+    if (ct == nullptr) return;
+    context ctx(*this, cpu, ct->net->policy, s.info);
+    const track outcome = find_l4proto(parsed.pkt.protonum).handle(*ct, parsed.pkt, ctx);
+    if (outcome == track::accept) {
+      if (s.info == ctinfo::established_reply) ct->set(status::seen_reply);
+      s.nfct = ct;
+      s.conn_id = ct->id;
+      return;
+    }
+    put(cpu, *ct);
+    if (outcome == track::repeat) continue;
+    invalid(cpu, s, ctx.reason);
+    if (outcome == track::drop) {
+      ++cpu.stat->drop;
+      s.verdict = verdict::drop;
+    }
+    return;
+  }
+  invalid(cpu, s, "the entry kept being reopened");
+}
+
+/// The packet's entry, referenced, and its ctinfo. nullptr: `s` says why there is none.
+/// Source: resolve_normal_ct(), Linux 6.18.
+template <ct::table Table>
+nf_conn* conntrack<Table>::resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept {
+  found<nf_conn> hit = find_get(cpu, parsed.key);
+  const std::uint16_t reply_zone = s.zone.id_for(dir::reply);
+  if (hit.entry == nullptr && reply_zone != parsed.key.zone) {
+    const auto t = std::bit_cast<tuple>(parsed.key.words);
+    hit = find_get(cpu, key_of(t, reply_zone, net(s.net)));
+  }
+  if (hit.entry == nullptr) return init_conntrack(cpu, parsed, s);
+  if (hit.dir == dir::reply) {
+    s.info = ctinfo::established_reply;
+  } else if (hit.entry->has(status::seen_reply)) {
+    s.info = ctinfo::established;
+  } else {
+    s.info = hit.entry->has(status::expected) ? ctinfo::related : ctinfo::new_;
+  }
+  return hit.entry;
+}
+
+template <ct::table Table>
+nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu, const parsed_packet& parsed,
+                                          skb& s) noexcept {
+  const std::optional<tuple> reply = invert_tuple(std::bit_cast<tuple>(parsed.key.words));
+  if (!reply) {
+    invalid(cpu, s, "the tuple has no inverse");
+    return nullptr;
+  }
+  nf_conn* const ct = alloc(cpu, net(s.net), s.zone, *reply, parsed.key);
+  if (ct == nullptr) {
+    ++cpu.stat->drop;
+    s.verdict = verdict::drop;
+    s.reason = "table full: nf_conntrack_max is reached";
+    return nullptr;
+  }
+  s.info = ctinfo::new_;
+  return ct;
+}
+
+/// An ICMP error belongs to the connection that it quotes: no tracker, no refresh, no counters.
+/// Source: nf_conntrack_inet_error(), Linux 6.18.
+template <ct::table Table>
+void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept {
+  const tuple& looked_up = parsed.icmp.looked_up;
+  const found<nf_conn> hit =
+      find_get(cpu, key_of(looked_up, s.zone.id_for(dir::original), net(s.net)));
+  if (hit.entry == nullptr) return invalid(cpu, s, "icmp error: it quotes no known connection");
+  if (hit.entry->tuple(hit.dir).dst.addr != parsed.pkt.dst) {
+    put(cpu, *hit.entry);
+    return invalid(cpu, s, "icmp error: it goes to another host than the packet it quotes came from");
+  }
+  s.nfct = hit.entry;
+  s.conn_id = hit.entry->id;
+  s.info = hit.dir == dir::original ? ctinfo::related : ctinfo::related_reply;
+}
+
+/// Source: nf_conntrack_confirm(), Linux 6.18.
+template <ct::table Table>
+void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
+  if (s.nfct == nullptr || direction(s.info) == dir::reply) return;
+  auto& ct = *static_cast<nf_conn*>(s.nfct);
+  if (ct.has(status::confirmed)) return;
+  if (insert(cpu, ct) != insert_status::inserted) s.verdict = verdict::drop;
+}
+
+}  // namespace ct::core

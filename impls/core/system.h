@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The core over a table, behind the face that program and oracles share (spec/ct_system.h).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "impls/core/conntrack.h"
+#include "spec/ct_system.h"
+#include "spec/impl.h"
+
+namespace ct::core {
+
+template <ct::table Table>
+class system final : public ct_system {
+  using core_type = conntrack<Table>;
+  using cpu_state = typename core_type::cpu_state;
+
+ public:
+  explicit system(const system_options& options) : core_(options) {}
+
+  std::unique_ptr<ct::cpu> attach() override {
+    const std::lock_guard guard(cpus_lock_);
+    const auto free = std::ranges::find(attached_, false);
+    if (free == attached_.end()) {
+      throw std::runtime_error("more than " + std::to_string(cpus_max) +
+                               " CPUs attached to one system; detach some first");
+    }
+    const auto number = static_cast<std::size_t>(free - attached_.begin());
+    if (number == statistics_.size()) statistics_.push_back(std::make_unique<cpu_statistics>());
+    *free = true;
+    return std::make_unique<cpu_face>(*this, number, *statistics_[number], last_ids_[number]);
+  }
+
+  std::uint64_t jiffies64() const noexcept override { return core_.jiffies64(); }
+
+  std::size_t count() const noexcept override {
+    std::size_t total = 0;
+    // acquire: pairs with the release in conntrack::destroy(): what is not counted is freed.
+    core_.for_each_netns([&](const netns& n) { total += n.count.load(std::memory_order_acquire); });
+    return total;
+  }
+
+  void dump(ct::cpu& on, const std::function<void(const conn&)>& show) override {
+    core_.for_each(state_of(on), [&](nf_conn& ct, dir d) {
+      if (d == dir::original && !ct.is_expired(core_.now())) show(view(ct));
+    });
+  }
+
+  std::vector<ip_conntrack_stat> statistics() const override {
+    const std::lock_guard guard(cpus_lock_);
+    std::vector<ip_conntrack_stat> rows;
+    for (const auto& of_cpu : statistics_) rows.push_back(of_cpu->read());
+    return rows;
+  }
+
+  std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
+
+  std::string broken_invariant(ct::cpu& on) override;
+
+ private:
+  /// Packets that are read ahead, so that their buckets are on the way when their turn comes.
+  static constexpr std::size_t batch = 32;
+
+  class cpu_face final : public ct::cpu {
+   public:
+    cpu_face(system& owner, std::size_t number, cpu_statistics& stat, std::uint64_t& last_id)
+        : owner_(owner), last_id_(last_id), state_(owner.core_, number) {
+      state_.stat = &stat;
+      state_.last_id = last_id;
+    }
+    cpu_face(const cpu_face&) = delete;
+    cpu_face& operator=(const cpu_face&) = delete;
+    ~cpu_face() override {
+      const std::lock_guard guard(owner_.cpus_lock_);
+      last_id_ = state_.last_id;
+      owner_.attached_[state_.index] = false;
+    }
+
+    void in(std::span<skb> packets) noexcept override {
+      for_each_parsed(packets, [this](const parsed_packet& parsed, skb& s) {
+        owner_.core_.in(state_, parsed, s);
+      });
+    }
+    void confirm(std::span<skb> packets) noexcept override {
+      for (skb& s : packets) owner_.core_.confirm(state_, s);
+    }
+    void free_skb(std::span<skb> packets) noexcept override {
+      for (skb& s : packets) owner_.core_.free_skb(state_, s);
+    }
+    void pass(std::span<skb> packets) noexcept override {
+      core_type& core = owner_.core_;
+      for_each_parsed(packets, [&](const parsed_packet& parsed, skb& s) {
+        if (s.jiffies64 > core.jiffies64()) core.advance(state_, s.jiffies64);
+        core.in(state_, parsed, s);
+        core.confirm(state_, s);
+        core.free_skb(state_, s);
+      });
+    }
+
+    void find(std::span<const tuple> tuples, std::span<lookup_answer> answers) noexcept override {
+      core_type& core = owner_.core_;
+      netns& init_net = core.net(0);
+      std::array<key, batch> keys;
+      for (std::size_t begin = 0; begin < tuples.size(); begin += batch) {
+        const std::size_t count = std::min(batch, tuples.size() - begin);
+        for (std::size_t i = 0; i < count; ++i) {
+          keys[i] = core.key_of(tuples[begin + i], 0, init_net);
+          core.table().prefetch(keys[i].hash);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+          const found<nf_conn> hit = core.find_get(state_, keys[i]);
+          answers[begin + i] = {};
+          if (hit.entry == nullptr) continue;
+          answers[begin + i] = {.conn_id = hit.entry->id, .dir = hit.dir};
+          core.put(state_, *hit.entry);
+        }
+        core.table().quiescent(state_.local);
+      }
+    }
+
+    std::size_t create(std::span<const tuple> originals, std::uint32_t timeout_s) noexcept override {
+      std::size_t made = 0;
+      for (const tuple& t : originals) {
+        made += owner_.core_.create(state_, t, timeout_s) == insert_status::inserted ? 1 : 0;
+      }
+      quiescent();
+      return made;
+    }
+
+    std::size_t kill(std::span<const tuple> tuples) noexcept override {
+      core_type& core = owner_.core_;
+      std::size_t won = 0;
+      for (const tuple& t : tuples) {
+        const found<nf_conn> hit = core.find_get(state_, core.key_of(t, 0, core.net(0)));
+        if (hit.entry == nullptr) continue;
+        won += core.kill(state_, *hit.entry) ? 1 : 0;
+        core.put(state_, *hit.entry);
+      }
+      quiescent();
+      return won;
+    }
+
+    void advance(std::uint64_t jiffies64) noexcept override {
+      owner_.core_.advance(state_, jiffies64);
+      quiescent();
+    }
+    gc_report gc_worker() noexcept override {
+      const gc_report report = owner_.core_.gc_worker(state_);
+      quiescent();
+      return report;
+    }
+    void quiescent() noexcept override { owner_.core_.table().quiescent(state_.local); }
+
+   private:
+    friend system;
+
+    template <class Act>
+    void for_each_parsed(std::span<skb> packets, Act&& act) noexcept {
+      for (std::size_t begin = 0; begin < packets.size(); begin += batch) {
+        const std::span<skb> some = packets.subspan(begin, std::min(batch, packets.size() - begin));
+        for (std::size_t i = 0; i < some.size(); ++i) owner_.core_.parse(some[i], parsed_[i]);
+        for (std::size_t i = 0; i < some.size(); ++i) act(parsed_[i], some[i]);
+        quiescent();
+      }
+    }
+
+    system& owner_;
+    std::uint64_t& last_id_;  // guarded by owner_.cpus_lock_
+    cpu_state state_;
+    std::array<parsed_packet, batch> parsed_;
+  };
+
+  static cpu_state& state_of(ct::cpu& on) { return static_cast<cpu_face&>(on).state_; }
+  conn view(nf_conn& ct) const;
+
+  core_type core_;
+  mutable std::mutex cpus_lock_;
+  // Guarded by cpus_lock_.
+  std::array<bool, cpus_max> attached_{};
+  std::array<std::uint64_t, cpus_max> last_ids_{};  // [cpu], so that ids stay unique over detachments
+  std::vector<std::unique_ptr<cpu_statistics>> statistics_;  // [cpu]
+};
+
+/// A copy of what a dump shows; the caller holds a reference, which `use` leaves out.
+template <ct::table Table>
+conn system<Table>::view(nf_conn& ct) const {
+  conn c;
+  c.id = ct.id;
+  c.tuples = {ct.tuple(dir::original), ct.tuple(dir::reply)};
+  // relaxed, all of these: a dump is no snapshot.
+  c.status = ct.status.load(std::memory_order_relaxed);
+  c.timeout_jiffies =
+      jiffies_between(core_.now(), ct.timeout.load(std::memory_order_relaxed));  // relaxed: see above
+  c.use = ct.use.load(std::memory_order_relaxed) - 1;                            // relaxed: see above
+  c.mark = ct.mark.load(std::memory_order_relaxed);                              // relaxed: see above
+  c.net = ct.net->id;
+  c.zone = ct.zone;
+  if (c.tuples[0].dst.protonum == ipproto::tcp) {
+    const std::lock_guard guard(ct.lock);
+    c.tcp = ct.proto.tcp.state;
+  }
+  for (const dir d : {dir::original, dir::reply}) {
+    const conn_counter& counted = ct.counters[index(d)];
+    c.packets[index(d)] = counted.packets.load(std::memory_order_relaxed);  // relaxed: see above
+    c.bytes[index(d)] = counted.bytes.load(std::memory_order_relaxed);      // relaxed: see above
+  }
+  return c;
+}
+
+/// What must hold at rest: every entry in the table is confirmed, not dying, referenced by the table alone,
+/// and linked once under each tuple; no other entry exists.
+template <ct::table Table>
+std::string system<Table>::broken_invariant(ct::cpu& on) {
+  if (!core_.table().is_valid()) return "the table's own invariants do not hold (is_valid)";
+  std::string broken;
+  std::map<std::uint64_t, std::array<int, 2>> links;  // [id][dir]
+  core_.for_each(state_of(on), [&](nf_conn& ct, dir d) {
+    ++links[ct.id][index(d)];
+    const auto who = [&] { return "entry " + std::to_string(ct.id); };
+    if (ct.has(status::dying)) broken = who() + " is dying and still in the table";
+    // relaxed: at rest nobody writes it; 2 are the table's and the walk's.
+    if (const auto use = ct.use.load(std::memory_order_relaxed); use != 2) {
+      broken = who() + " has " + std::to_string(use - 1) + " references at rest, not 1";
+    }
+  });
+  for (const auto& [id, times] : links) {
+    if (times != std::array{1, 1}) {
+      broken = "entry " + std::to_string(id) + " is linked " + std::to_string(times[0]) +
+               " times as original and " + std::to_string(times[1]) + " times as reply";
+    }
+  }
+  if (!broken.empty()) return broken;
+  core_.for_each_netns([&](const netns& n) {
+    for (const netns::cpu_lists& lists : n.lists) {
+      if (lists.unconfirmed.size() != 0) broken = "an unconfirmed entry without a packet";
+      if (lists.dying.size() != 0) broken = "a dying entry that nobody frees";
+    }
+  });
+  if (broken.empty() && count() != links.size()) {
+    broken = "count is " + std::to_string(count()) + " with " + std::to_string(links.size()) +
+             " entries in the table";
+  }
+  return broken;
+}
+
+/// The registry's row of a table: see impls/CMakeLists.txt.
+template <ct::table Table>
+constexpr impl entry(std::string_view name) {
+  return {.name = name,
+          .summary = Table::summary,
+          .promises = Table::promises,
+          .make = [](const system_options& options) -> std::unique_ptr<ct_system> {
+            return std::make_unique<system<Table>>(options);
+          }};
+}
+
+}  // namespace ct::core
