@@ -2,16 +2,20 @@
 /// Packets for tests, built from readable descriptions with lengths and checksums that are right.
 ///
 ///     const bytes frame = ethernet(ipv4({.src = "10.0.0.1", .dst = "10.0.0.2"},
-///                                       udp({.source_port = 1000, .dest_port = 53}, payload(20))));
+///                                       udp({.source_port = 1000, .dest_port = 53},
+///                                       payload(20))));
 ///     const packet pkt = view(ip_packet);   // decoded; the bytes must outlive it
 ///
-/// Layers nest from the inside out: tcp/udp/icmp/icmpv6/other make a `layer4`, ipv4/ipv6 wrap it into an IP
-/// packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong packet is made from a right
-/// one with put16/put8, or by cutting it. Bad addresses abort: they are errors of the test.
+/// Layers nest from the inside out: tcp/udp/icmp/icmpv6/other make a `layer4`, ipv4/ipv6 wrap it
+/// into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong packet
+/// is made from a right one with put16/put8, or by cutting it. Bad addresses abort: they are errors
+/// of the test.
 #pragma once
 
-#include <arpa/inet.h>
+#include "impls/core/packet.h"
+#include "spec/tuple.h"
 
+#include <arpa/inet.h>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -19,9 +23,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "impls/core/packet.h"
-#include "spec/tuple.h"
 
 namespace ct::core::build {
 
@@ -38,7 +39,9 @@ inline void put32(bytes& out, std::size_t at, std::uint32_t value) {
   put16(out, at, value >> 16);
   put16(out, at + 2, value & 0xffff);
 }
-inline void append(bytes& out, const bytes& more) { out.insert(out.end(), more.begin(), more.end()); }
+inline void append(bytes& out, const bytes& more) {
+  out.insert(out.end(), more.begin(), more.end());
+}
 
 /// Bytes as they are written in a test: raw({0x45, 0x00, ...}).
 inline bytes raw(std::initializer_list<unsigned> values) {
@@ -157,7 +160,9 @@ inline layer4 other(std::uint8_t protonum, const bytes& data = {}) {
 }
 
 /// Fills the checksum in: over the data, and over the pseudo-header but for ICMP.
-inline void finish_checksum(layer4& l4, const address& src, const address& dst,
+inline void finish_checksum(layer4& l4,
+                            const address& src,
+                            const address& dst,
                             std::size_t address_bytes) {
   if (l4.checksum_at == 0) return;
   std::uint32_t sum = 0;
