@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// The list of trackers, and what all of them share: tuples from packets, their inverses, refresh,
+/// counting.
+///
+/// A protocol number finds its tracker under IPv4 and IPv6 alike, as in the kernel: ICMP inside
+/// IPv6 has a tuple like any other, and its tracker refuses the packet. Source: nf_ct_get_tuple(),
+/// nf_ct_invert_tuple(), nf_ct_l4proto_find(), __nf_ct_refresh_acct(), nf_ct_acct_add(),
+/// Linux 6.18.
+#include "impls/core/proto/l4proto.h"
+
+#include "impls/core/nf_conn.h"
+#include "impls/core/packet.h"
+#include "spec/tuple.h"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+namespace ct::core {
+namespace {
+
+struct listed {
+  std::uint8_t protonum;
+  const l4proto* tracker;
+};
+
+/// One line a protocol.
+constexpr std::array trackers = {
+    listed{ipproto::tcp, &tcp_l4proto},
+    listed{ipproto::udp, &udp_l4proto},
+    listed{ipproto::icmp, &icmp_l4proto},
+    listed{ipproto::icmpv6, &icmpv6_l4proto},
+};
+
+/// [protocol number]: one load a packet.
+constexpr std::array<const l4proto*, 256> by_number = [] {
+  std::array<const l4proto*, 256> table{};
+  table.fill(&generic_l4proto);
+  for (const listed& l : trackers) table[l.protonum] = l.tracker;
+  return table;
+}();
+
+}  // namespace
+
+const l4proto& find_l4proto(std::uint8_t protonum) noexcept { return *by_number[protonum]; }
+
+bool get_tuple(const packet& pkt, tuple& out) noexcept {
+  if (!pkt.has_l4) return false;
+  out = tuple{};
+  out.src.addr = pkt.src;
+  out.src.l3num = pkt.l3num;
+  out.dst.addr = pkt.dst;
+  out.dst.protonum = pkt.protonum;
+  return find_l4proto(pkt.protonum).pkt_to_tuple(pkt, out);
+}
+
+std::optional<tuple> invert_tuple(const tuple& in) noexcept {
+  tuple out;
+  out.src.addr = in.dst.addr;
+  out.src.l3num = in.src.l3num;
+  out.dst.addr = in.src.addr;
+  out.dst.protonum = in.dst.protonum;
+  out.dst.dir = !in.dst.dir;
+  if (!find_l4proto(in.dst.protonum).invert(in, out)) return std::nullopt;
+  return out;
+}
+
+void refresh_acct(nf_conn& ct,
+                  const packet& pkt,
+                  track_context& context,
+                  std::uint32_t timeout_jiffies) noexcept {
+  if (!ct.has(status::fixed_timeout)) {
+    const std::uint32_t timeout =
+        ct.is_confirmed() ? context.now + timeout_jiffies : timeout_jiffies;
+    // Most packets come in the same jiffy as the one before: the cache line then stays shared.
+    // relaxed, load and store: a timeout stands for itself; of two packets at once either may win.
+    if (ct.timeout.load(std::memory_order_relaxed) != timeout) {
+      ct.timeout.store(timeout, std::memory_order_relaxed);  // relaxed: see above
+    }
+  }
+  count_acct(ct, pkt, context);
+}
+
+void count_acct(nf_conn& ct, const packet& pkt, const track_context& context) noexcept {
+  if (!context.policy.acct) return;
+  conn_counter& counter = ct.counters[index(context.dir())];
+  counter.packets.fetch_add(1, std::memory_order_relaxed);           // relaxed: a statistic
+  counter.bytes.fetch_add(pkt.l3_bytes, std::memory_order_relaxed);  // relaxed: a statistic
+}
+
+}  // namespace ct::core
