@@ -50,18 +50,6 @@ address ipv6_address(std::uint8_t network, std::uint32_t host) {
 
 }  // namespace
 
-std::uint64_t random_source::next() noexcept {
-  state_ += 0x9e3779b97f4a7c15ULL;
-  std::uint64_t z = state_;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
-
-std::uint32_t random_source::below(std::uint32_t bound) noexcept {
-  return static_cast<std::uint32_t>((next() >> 32) * bound >> 32);
-}
-
 tuple flow_source::original(flow_pool pool, std::size_t i) const noexcept {
   const auto number = static_cast<std::uint32_t>(static_cast<std::size_t>(pool) << pool_shift | i);
   const std::uint32_t client = scatter(scatter(number ^ static_cast<std::uint32_t>(seed_)) ^

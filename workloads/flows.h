@@ -10,6 +10,7 @@
 /// (C. Wellons, public domain) for the permutation. Limit: 2^29 flows a pool.
 #pragma once
 
+#include "spec/random.h"
 #include "spec/tuple.h"
 
 #include <cstddef>
@@ -33,18 +34,6 @@ inline constexpr std::size_t flows_per_pool = std::size_t{1} << 29;
 struct flow_mix {
   unsigned ipv6 = 25;
   unsigned udp = 25;  ///< the others are TCP
-};
-
-/// Random numbers that are the same everywhere: splitmix64 (S. Vigna, public domain).
-class random_source {
- public:
-  explicit random_source(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() noexcept;
-  /// Evenly from [0, bound), but for a bias of less than bound / 2^32; bound > 0.
-  std::uint32_t below(std::uint32_t bound) noexcept;
-
- private:
-  std::uint64_t state_;
 };
 
 class flow_source {

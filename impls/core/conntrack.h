@@ -45,6 +45,7 @@
 #include "impls/core/proto/l4proto.h"
 #include "impls/core/statistics.h"
 #include "spec/ct_system.h"
+#include "spec/random.h"
 #include "spec/table.h"
 
 namespace ct::core {
@@ -64,11 +65,11 @@ class conntrack {
   /// What the core keeps for a CPU, beside what the table does.
   struct cpu_state {
     cpu_state(conntrack& owner, std::size_t number)
-        : index(number), random(owner.options_.seed ^ (number + 1) * 0x9e3779b97f4a7c15ULL),
+        : index(number), random(owner.options_.seed + number + 1),
           local(owner.table_) {}
 
     const std::size_t index;
-    std::uint64_t random;        // state of the generator of chain limits
+    random_source random;        // of chain limits
     std::uint64_t last_id = 0;   // of the entries allocated here
     cpu_statistics* stat = nullptr;
     typename Table::local local;

@@ -11,8 +11,8 @@ namespace ct::core {
 template <ct::table Table>
 class conntrack<Table>::confirm_steps {
  public:
-  confirm_steps(std::uint32_t now, std::uint64_t random)
-      : now_(now), chain_limit_(50 + random % 30) {}
+  confirm_steps(std::uint32_t now, std::uint32_t below_30)
+      : now_(now), chain_limit_(50 + below_30) {}
 
   bool may_insert(nf_conn& ct) noexcept {
     entry_list::remove(ct);  // no longer unconfirmed, whatever comes of it
@@ -43,7 +43,7 @@ netns& conntrack<Table>::net(netns_id id) {
   if (netns* const known = slot.load(std::memory_order_acquire)) return *known;
   const policy settings{.acct = options_.acct, .max_entries = options_.max_entries};
   // The mix is drawn from the seed and the number, so that a run repeats whatever order netns appear in.
-  const auto mix = static_cast<std::uint32_t>(splitmix64(options_.seed + 0x6e65746eULL + id) >> 32);
+  const auto mix = static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
   auto made = std::make_unique<netns>(id, mix, settings);
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
@@ -101,8 +101,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu, netns& in_net, zone in_zone, co
 
 template <ct::table Table>
 insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct) noexcept {
-  cpu.random = splitmix64(cpu.random);
-  confirm_steps steps(now(), cpu.random);
+  confirm_steps steps(now(), cpu.random.below(30));
   const insert_status outcome = table_.insert(cpu.local, ct, steps);
   switch (outcome) {
     case insert_status::inserted: return outcome;

@@ -10,8 +10,8 @@ namespace ct::core {
 template <ct::table Table>
 class conntrack<Table>::context final : public track_context {
  public:
-  context(conntrack& owner, cpu_state& cpu, const core::policy& settings, ctinfo info)
-      : track_context(settings, owner.now(), info), owner_(owner), cpu_(cpu) {}
+  context(conntrack& owner, cpu_state& cpu, const core::policy& settings, ctinfo packet_info)
+      : track_context(settings, owner.now(), packet_info), owner_(owner), cpu_(cpu) {}
 
   bool kill(nf_conn& ct) override { return owner_.kill(cpu_, ct); }
 
