@@ -299,13 +299,13 @@ TEST_CASE("an ICMP error is RELATED to the connection it quotes, if it goes to i
                                 build::icmp({.type = 3, .code = 3}, quoted)));
     };
     const skb related = error_to(client, request());
-    CHECK(related.info == ctinfo::related);
+    CHECK(related.info == ctinfo::related_reply);  // it travels as the connection's replies do
     CHECK(related.conn_id == first.conn_id);
     CHECK_FALSE(h.dump()[0].has(status::seen_reply));
     CHECK(error_to("10.9.9.9", request()).info == ctinfo::invalid);
     CHECK(error_to(client, request(4444)).info == ctinfo::invalid);
     const skb about_reply = error_to(server, answer());
-    CHECK(about_reply.info == ctinfo::related_reply);
+    CHECK(about_reply.info == ctinfo::related);
     CHECK(about_reply.conn_id == first.conn_id);
     CHECK(h.stat().invalid == 2);
     CHECK(h.broken() == "");

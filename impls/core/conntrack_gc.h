@@ -13,7 +13,7 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
   const auto want = [&](nf_conn& ct, dir) noexcept {
     if (gc_.is_exhausted()) return scan_verdict::stop;
     ++report.entries;
-    if (!ct.is_confirmed()) return scan_verdict::next;
+    if (!ct.is_confirmed() || ct.has(status::dying)) return scan_verdict::next;
     // relaxed: as nf_conn::is_expired().
     const std::int32_t remaining =
         jiffies_between(now(), ct.timeout.load(std::memory_order_relaxed));

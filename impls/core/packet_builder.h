@@ -190,7 +190,9 @@ inline bytes ipv4(ipv4_fields f, layer4 l4) {
   finish_checksum(l4, src, dst, 4);
   while (f.options.size() % 4 != 0) f.options.push_back(std::byte{1});
   const std::size_t header_bytes = 20 + f.options.size();
-  bytes out(20);
+  bytes out;
+  out.reserve(header_bytes + l4.data.size());  // also keeps g++ 12 from a wrong -Warray-bounds
+  out.resize(20);
   put8(out, 0, static_cast<unsigned>(0x40 | header_bytes / 4));
   put16(out, 2, static_cast<unsigned>(header_bytes + l4.data.size()));
   put16(out, 6, static_cast<unsigned>((f.more_fragments ? 0x2000 : 0) | f.fragment_offset));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <new>
@@ -19,7 +20,9 @@ class pages {
  public:
   static constexpr std::size_t huge_bytes = std::size_t{2} << 20;
 
-  explicit pages(std::size_t bytes) : bytes_(bytes) {
+  /// At least `bytes`, rounded up to whole pages.
+  explicit pages(std::size_t bytes) : bytes_(round_up(bytes)) {
+    bytes = bytes_;
     // A huge mapping is asked for with one huge page to spare, and its ends are given back.
     const std::size_t spare = bytes >= huge_bytes ? huge_bytes : 0;
     void* const at =
@@ -43,6 +46,11 @@ class pages {
   std::span<std::byte> bytes() const { return {data_, bytes_}; }
 
  private:
+  static std::size_t round_up(std::size_t bytes) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return (bytes + page - 1) / page * page;
+  }
+
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
 };
