@@ -9,6 +9,7 @@
 /// |---|---|---|
 /// | `alloc` | memory for an entry, use == 0; an entry that a late reader still looks at is possible only in tables whose memory is type-safe | A.3 D.4 |
 /// | `find_get` | the linked entry of a key, referenced; an expired one is handed to `reap` instead | A.* E.1 |
+/// | `prefetch` | nothing: a hint that find_get of this hash follows. Step 0, 1 ... prefetch_steps - 1 are each called for a whole batch, so that a step may look at what the one before it fetched | |
 /// | `insert` | with both buckets held: may_insert, search under both tuples, before_link, link, after_link | B.* C.* |
 /// | `unlink` | neither tuple finds the entry any more | D.2 D.3 |
 /// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown | E.2 |
@@ -115,7 +116,8 @@ concept table = requires(T t, const T ct, typename T::local& local, typename T::
   { T::promises } -> std::convertible_to<claims>;
 
   { t.find_get(local, k, now, reap) } noexcept -> std::same_as<found<typename T::entry>>;
-  { t.prefetch(k.hash) } noexcept -> std::same_as<void>;
+  { T::prefetch_steps } -> std::convertible_to<unsigned>;
+  { t.prefetch(local, k.hash, T::prefetch_steps) } noexcept -> std::same_as<void>;
   { t.alloc(local) } noexcept -> std::same_as<typename T::entry*>;
   { t.insert(local, e, steps) } noexcept -> std::same_as<insert_status>;
   { t.unlink(local, e) } noexcept -> std::same_as<void>;

@@ -33,7 +33,6 @@ void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
   out.has_tuple = get_tuple(out.pkt, t);
   if (!out.has_tuple) return;
   out.key = key_of(t, s.zone.id_for(dir::original), net(s.net));
-  table_.prefetch(out.key.hash);
 }
 
 template <ct::table Table>

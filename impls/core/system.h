@@ -115,8 +115,8 @@ class system final : public ct_system {
         const std::size_t count = std::min(batch, tuples.size() - begin);
         for (std::size_t i = 0; i < count; ++i) {
           keys[i] = core.key_of(tuples[begin + i], 0, init_net);
-          core.table().prefetch(keys[i].hash);
         }
+        prefetch(count, [&](std::size_t i) { return &keys[i]; });
         for (std::size_t i = 0; i < count; ++i) {
           const found<nf_conn> hit = core.find_get(state_, keys[i]);
           answers[begin + i] = {};
@@ -169,8 +169,23 @@ class system final : public ct_system {
       for (std::size_t begin = 0; begin < packets.size(); begin += batch) {
         const std::span<skb> some = packets.subspan(begin, std::min(batch, packets.size() - begin));
         for (std::size_t i = 0; i < some.size(); ++i) owner_.core_.parse(some[i], parsed_[i]);
+        prefetch(some.size(), [this](std::size_t i) {
+          return parsed_[i].has_tuple ? &parsed_[i].key : nullptr;
+        });
         for (std::size_t i = 0; i < some.size(); ++i) act(parsed_[i], some[i]);
         quiescent();
+      }
+    }
+
+    /// Each step for the whole batch, so that the lines of one step arrive while the next is prepared.
+    template <class KeyOf>
+    void prefetch(std::size_t count, KeyOf&& key_of) noexcept {
+      for (unsigned step = 0; step < Table::prefetch_steps; ++step) {
+        for (std::size_t i = 0; i < count; ++i) {
+          if (const key* const k = key_of(i)) {
+            owner_.core_.table().prefetch(state_.local, k->hash, step);
+          }
+        }
       }
     }
 

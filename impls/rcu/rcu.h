@@ -87,7 +87,9 @@ class chained {
 
   template <class Reap>
   found<entry> find_get(local& cpu, const key& k, std::uint32_t now, Reap&& reap) noexcept;
-  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&heads_[bucket_of(hash)]); }
+  /// Chain head, first node, first entry's status and references: the three lines of most lookups.
+  static constexpr unsigned prefetch_steps = 3;
+  void prefetch(local& cpu, std::uint32_t hash, unsigned step) const noexcept;
   entry* alloc(local& cpu) noexcept { return memory_.alloc(cpu.entries); }
   template <class Steps>
   insert_status insert(local& cpu, entry& ct, Steps& steps) noexcept;
@@ -184,6 +186,20 @@ found<core::nf_conn> chained<Flavour>::find_get(local& cpu, const key& k, std::u
   }
   if (other != nullptr) reap(*other);
   return {};
+}
+
+template <class Flavour>
+void chained<Flavour>::prefetch(local&, std::uint32_t hash, unsigned step) const noexcept {
+  const head& at = heads_[bucket_of(hash)];
+  if (step == 0) return __builtin_prefetch(&at);
+  const sync::rcu::read_section<Flavour> section;
+  const std::uintptr_t first = at.load(std::memory_order_acquire);  // (1) acquire: as in find_get
+  if (is_nulls(first)) return;
+  node& n = node_at(first);
+  if (step == 1) return __builtin_prefetch(&n);
+  if (n.hash() == hash) return __builtin_prefetch(&core::entry_of(n, n.dir()).use);
+  const std::uintptr_t second = n.next.load(std::memory_order_relaxed);  // relaxed: not followed
+  if (!is_nulls(second)) __builtin_prefetch(&node_at(second));
 }
 
 template <class Flavour>
