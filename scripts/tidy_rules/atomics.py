@@ -143,7 +143,9 @@ def atomic_reason(tree):
                          f"write above it: // {order}: ...")
 
 
-PAIRS = re.compile(r"pairs with ((?:\(\d+\)(?:, and |, | and )?)+)(?: (?:in|of) ([\w./]+\.(?:h|cc)))?")
+PAIRS = re.compile(
+    r"pairs with (?:the \w+ )?((?:\(\d+\)(?:, and |, | and )?)+)(?: (?:in|of) ([\w./]+\.(?:h|cc)))?"
+)
 
 
 class Site:
@@ -173,7 +175,7 @@ def numbered_sites(source):
             current.text = f"{current.text} {text}".strip()
     for _, site in sites:
         site.read()
-    return [(number, site) for number, site in sites if site.partners]
+    return [(number, site) for number, site in sites if "pairs with" in site.text]
 
 
 def resolve(path, file, by_path):
@@ -188,6 +190,8 @@ def resolve(path, file, by_path):
         {"a.h": "// (9) seq_cst fence; pairs with (9): why.\n// (1) first, (2) second\n// (1) again\n"},
         {"a.h": "// (1) release; pairs with (2), (3).\n\n// (2) acquire; pairs\n// with (1).\n\n"
                 "// (3) acquire; pairs with\n// (1) because.\n"},
+        {"a.h": "// (1) release; pairs with the acquire (2) of f().\n\n// (2) acquire; pairs with (1).\n"},
+        {"a.h": "// (1) release; pairs with the acquire in f().\n\n// (2) acquire: as above.\n"},
         {"b/a.h": "// (1) release; pairs with (4) in c.h.\n",
          "b/c.h": "// (4) acquire; pairs with (1) in b/a.h.\n"},
     ],
@@ -197,6 +201,7 @@ def resolve(path, file, by_path):
         ("c.h:3", {"c.h": "// (1) release; pairs with (1).\n\n// (1) acquire; pairs with (1).\n"}),
         ("d.h:1", {"d.h": "// (1) release; pairs with (2) in e.h.\n",
                    "e.h": "// (2) acquire; pairs with (2).\n"}),
+        ("g.h:3", {"g.h": "// (1) release; pairs with f().\n\n// (2) acquire; pairs with (1).\n"}),
         ("f.h:1", {"f.h": "// (1) release; pairs with (2) in gone.h.\n"}),
     ],
 )
