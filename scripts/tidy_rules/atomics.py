@@ -98,7 +98,9 @@ def justification(source, index):
         above = source.code[first - 1].strip()
         if source.is_comment(first - 1) or not above or above.startswith("#"):
             break
-        if above[-1] in ";{}:" and not ORDER.search(above):
+        statement = "".join(source.code[first:index + 1])
+        is_inside = statement.count(")") > statement.count("(")  # of the head of a for, a call ...
+        if above[-1] in ";{}:" and not ORDER.search(above) and not is_inside:
             break
         first -= 1
     top = first
@@ -119,6 +121,7 @@ def justification(source, index):
         {"a.h": "// (3) acq_rel; pairs with (3).\n// acquire: when it fails.\n"
                 "while (!a.compare_exchange_weak(\n"
                 "    b, c, std::memory_order_acq_rel, std::memory_order_acquire)) {\n}\n"},
+        {"a.h": "// relaxed: why\nfor (int b;\n     (b = a.load(std::memory_order_relaxed)) < 3;) {}\n"},
         {"a.h": "f(a.load(std::memory_order_relaxed) >>\n  56);  // relaxed: why\n"},
         {"a.h": "void f(std::memory_order order) { a.store(1, order); }\n"},
         {"a.h": "// release: why; acquire: for the last one.\na.fetch_sub(1, std::memory_order_acq_rel);\n"},
