@@ -98,7 +98,9 @@ def justification(source, index):
         above = source.code[first - 1].strip()
         if source.is_comment(first - 1) or not above or above.startswith("#"):
             break
-        if above[-1] in ";{}:" and not ORDER.search(above):
+        statement = "".join(source.code[first:index + 1])
+        is_inside = statement.count(")") > statement.count("(")  # of the head of a for, a call ...
+        if above[-1] in ";{}:" and not ORDER.search(above) and not is_inside:
             break
         first -= 1
     top = first
@@ -119,6 +121,7 @@ def justification(source, index):
         {"a.h": "// (3) acq_rel; pairs with (3).\n// acquire: when it fails.\n"
                 "while (!a.compare_exchange_weak(\n"
                 "    b, c, std::memory_order_acq_rel, std::memory_order_acquire)) {\n}\n"},
+        {"a.h": "// relaxed: why\nfor (int b;\n     (b = a.load(std::memory_order_relaxed)) < 3;) {}\n"},
         {"a.h": "f(a.load(std::memory_order_relaxed) >>\n  56);  // relaxed: why\n"},
         {"a.h": "void f(std::memory_order order) { a.store(1, order); }\n"},
         {"a.h": "// release: why; acquire: for the last one.\na.fetch_sub(1, std::memory_order_acq_rel);\n"},
@@ -143,7 +146,9 @@ def atomic_reason(tree):
                          f"write above it: // {order}: ...")
 
 
-PAIRS = re.compile(r"pairs with ((?:\(\d+\)(?:, and |, | and )?)+)(?: (?:in|of) ([\w./]+\.(?:h|cc)))?")
+PAIRS = re.compile(
+    r"pairs with (?:the \w+ )?((?:\(\d+\)(?:, and |, | and )?)+)(?: (?:in|of) ([\w./]+\.(?:h|cc)))?"
+)
 
 
 class Site:
@@ -173,7 +178,7 @@ def numbered_sites(source):
             current.text = f"{current.text} {text}".strip()
     for _, site in sites:
         site.read()
-    return [(number, site) for number, site in sites if site.partners]
+    return [(number, site) for number, site in sites if "pairs with" in site.text]
 
 
 def resolve(path, file, by_path):
@@ -188,6 +193,8 @@ def resolve(path, file, by_path):
         {"a.h": "// (9) seq_cst fence; pairs with (9): why.\n// (1) first, (2) second\n// (1) again\n"},
         {"a.h": "// (1) release; pairs with (2), (3).\n\n// (2) acquire; pairs\n// with (1).\n\n"
                 "// (3) acquire; pairs with\n// (1) because.\n"},
+        {"a.h": "// (1) release; pairs with the acquire (2) of f().\n\n// (2) acquire; pairs with (1).\n"},
+        {"a.h": "// (1) release; pairs with the acquire in f().\n\n// (2) acquire: as above.\n"},
         {"b/a.h": "// (1) release; pairs with (4) in c.h.\n",
          "b/c.h": "// (4) acquire; pairs with (1) in b/a.h.\n"},
     ],
@@ -197,6 +204,7 @@ def resolve(path, file, by_path):
         ("c.h:3", {"c.h": "// (1) release; pairs with (1).\n\n// (1) acquire; pairs with (1).\n"}),
         ("d.h:1", {"d.h": "// (1) release; pairs with (2) in e.h.\n",
                    "e.h": "// (2) acquire; pairs with (2).\n"}),
+        ("g.h:3", {"g.h": "// (1) release; pairs with f().\n\n// (2) acquire; pairs with (1).\n"}),
         ("f.h:1", {"f.h": "// (1) release; pairs with (2) in gone.h.\n"}),
     ],
 )

@@ -68,7 +68,7 @@ def no_debt_marks(tree):
 # What is banned (regular expression on code without comments and strings) -> what to write instead.
 BANNED = {
     r"(?<!asm )\bvolatile\b": "std::atomic with its order, or benchmark::DoNotOptimize",
-    r"(?<![\w.:>])(std::)?s?rand\s*\(|\bs?random\s*\(|\bdrand48\b|\brandom_device\b":
+    r"(?<![\w.:>])(std::)?s?rand\s*\(|\brandom\s*\(\)|\bsrandom\b|\bdrand48\b|\brandom_device\b":
         "a std::mt19937_64 made from the one printed seed",
     r"(?<![\w.:>])assert\s*\(": "CT_ASSERT",
     r"(?<![\w.:>])(std::)?(strcpy|strcat|sprintf|gets|atoi|atol|strtok)\s*\(":
@@ -83,7 +83,7 @@ BANNED = {
 @rule(
     good=[
         {"a.h": "asm volatile(\"yield\");\n// volatile is banned\nstatic_assert(true);\n"},
-        {"a.h": "CT_ASSERT(strand(1));\nx.assert(y);\nauto s = \"rand()\";\n"},
+        {"a.h": "random_source random(seed);\nCT_ASSERT(strand(1));\nx.assert(y);\nauto s = \"rand()\";\n"},
     ],
     bad=[
         ("a.h:1", {"a.h": "volatile int a;\n"}),

@@ -42,6 +42,7 @@ THIRD_PARTY = {
     r"fmt/": ("workloads", "harness"),
     r"nlohmann/": ("harness",),
     # The operating system's.
+    r"arpa/inet\.h": ("impls/core",),
     r"(pthread|sched|unistd|fcntl|dirent|poll|ifaddrs)\.h|sys/|linux/|net/|netinet/|arpa/": (
         "impls/sync",
         "workloads",
