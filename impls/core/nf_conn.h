@@ -119,7 +119,7 @@ struct nf_conn {
   nf_conn* master = nullptr;  // referenced
   ct::zone zone{};
 
-  sync::spinlock lock;  // guards proto
+  mutable sync::spinlock lock;  // guards proto
 
   // The unconfirmed or dying list it is on. Written by whoever moves the entry through its life: the packet
   // that made it, the kill that won, the last put; never by two at once. The links are the list's own.
