@@ -87,7 +87,7 @@ struct ip_conntrack_stat {
   std::uint64_t insert_failed = 0;   ///< confirms refused
   std::uint64_t drop = 0;            ///< packets dropped for want of an entry
   std::uint64_t early_drop = 0;      ///< entries removed to make room
-  std::uint64_t error = 0;           ///< malformed ICMP packets
+  std::uint64_t error = 0;           ///< ICMP messages without a connection
   std::uint64_t search_restart = 0;  ///< lookups that had to begin again
   std::uint64_t clash_resolve = 0;   ///< confirms that lost and were merged
   std::uint64_t chaintoolong = 0;    ///< confirms refused because a chain was too long

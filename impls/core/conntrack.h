@@ -141,7 +141,7 @@ class conntrack {
   insert_status insert(cpu_state& cpu, nf_conn& ct) noexcept;
   nf_conn* resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
-  void invalid(cpu_state& cpu, skb& s, const char* reason) noexcept;
+  static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
   /// Takes over a reference: kills the entry if it has expired, puts it in any case.
   void reap(cpu_state& cpu, nf_conn& ct) noexcept;

@@ -25,9 +25,12 @@ void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
   out.has_tuple = false;
   out.status = decode(s.frame, s.wire_bytes, s.link, out.pkt);
   if (out.status != decode_status::ok) return;
-  const std::uint8_t protonum = out.pkt.protonum;
   out.icmp.kind = icmp_class::query;
-  if (protonum == ipproto::icmp || protonum == ipproto::icmpv6) out.icmp = classify_icmp(out.pkt);
+  // ICMPv6 in IPv4, and ICMP in IPv6, have no errors: their trackers see them as they see queries.
+  const bool is_ipv4 = out.pkt.l3num == l3num::ipv4;
+  if (out.pkt.protonum == (is_ipv4 ? ipproto::icmp : ipproto::icmpv6)) {
+    out.icmp = classify_icmp(out.pkt);
+  }
   if (out.icmp.kind != icmp_class::query) return;
   tuple t;
   out.has_tuple = get_tuple(out.pkt, t);
@@ -35,9 +38,10 @@ void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
   out.key = key_of(t, s.zone.id_for(dir::original), net(s.net));
 }
 
+/// A packet that goes on without an entry. What ICMP messages say wrong counts as `error`, all else as `invalid`.
 template <ct::table Table>
-void conntrack<Table>::invalid(cpu_state& cpu, skb& s, const char* reason) noexcept {
-  ++cpu.stat->invalid;
+void conntrack<Table>::invalid(counter& counted_as, skb& s, const char* reason) noexcept {
+  ++counted_as;
   s.info = ctinfo::invalid;
   s.reason = reason;
 }
@@ -64,9 +68,9 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     case icmp_class::query: break;
     case icmp_class::error: return in_icmp_error(cpu, parsed, s);
     case icmp_class::untracked: s.info = ctinfo::untracked; return;
-    case icmp_class::invalid: ++cpu.stat->error; return invalid(cpu, s, parsed.icmp.reason);
+    case icmp_class::invalid: return invalid(cpu.stat->error, s, parsed.icmp.reason);
   }
-  if (!parsed.has_tuple) return invalid(cpu, s, "no tuple: the transport header is cut or a fragment");
+  if (!parsed.has_tuple) return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut or a fragment");
 
   // A tracker may kill the entry and ask for another round (a connection reopened): the round after that
   // meets a fresh entry, which no tracker refuses so. Three rounds are more than can be needed.
@@ -83,14 +87,14 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     }
     put(cpu, *ct);
     if (outcome == track::repeat) continue;
-    invalid(cpu, s, ctx.reason);
+    invalid(cpu.stat->invalid, s, ctx.reason);
     if (outcome == track::drop) {
       ++cpu.stat->drop;
       s.verdict = verdict::drop;
     }
     return;
   }
-  invalid(cpu, s, "the entry kept being reopened");
+  invalid(cpu.stat->invalid, s, "the entry kept being reopened");
 }
 
 /// The packet's entry, referenced, and its ctinfo. nullptr: `s` says why there is none.
@@ -119,7 +123,7 @@ nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu, const parsed_packet& p
                                           skb& s) noexcept {
   const std::optional<tuple> reply = invert_tuple(std::bit_cast<tuple>(parsed.key.words));
   if (!reply) {
-    invalid(cpu, s, "the tuple has no inverse");
+    invalid(cpu.stat->invalid, s, "the tuple has no inverse");
     return nullptr;
   }
   nf_conn* const ct = alloc(cpu, net(s.net), s.zone, *reply, parsed.key);
@@ -140,10 +144,10 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
   const tuple& looked_up = parsed.icmp.looked_up;
   const found<nf_conn> hit =
       find_get(cpu, key_of(looked_up, s.zone.id_for(dir::original), net(s.net)));
-  if (hit.entry == nullptr) return invalid(cpu, s, "icmp error: it quotes no known connection");
+  if (hit.entry == nullptr) return invalid(cpu.stat->error, s, "icmp error: it quotes no known connection");
   if (hit.entry->tuple(hit.dir).dst.addr != parsed.pkt.dst) {
     put(cpu, *hit.entry);
-    return invalid(cpu, s, "icmp error: it goes to another host than the packet it quotes came from");
+    return invalid(cpu.stat->error, s, "icmp error: it goes to another host than the packet it quotes came from");
   }
   s.nfct = hit.entry;
   s.conn_id = hit.entry->id;
