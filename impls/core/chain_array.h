@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// An array of locked_chain on huge pages, and which of them a hash belongs to.
+///
+/// Source: scale_hash() of nf_conntrack_core.c, Linux 6.18: (hash * size) >> 32, for any size.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+
+#include "impls/core/locked_chain.h"
+#include "impls/sync/pages.h"
+
+namespace ct::core {
+
+class chain_array {
+ public:
+  explicit chain_array(std::size_t wanted)
+      : count_(std::clamp<std::size_t>(wanted, 1, std::numeric_limits<std::uint32_t>::max())),
+        memory_(whole_pages(count_ * sizeof(locked_chain))),
+        chains_(reinterpret_cast<locked_chain*>(memory_.bytes().data())) {
+    std::uninitialized_default_construct_n(chains_, count_);
+  }
+
+  std::size_t size() const noexcept { return count_; }
+  std::size_t memory_bytes() const noexcept { return memory_.bytes().size(); }
+  std::span<locked_chain> chains() const noexcept { return {chains_, count_}; }
+  locked_chain& operator[](std::size_t i) const noexcept { return chains_[i]; }
+  locked_chain& of(std::uint32_t hash) const noexcept {
+    return chains_[static_cast<std::size_t>(std::uint64_t{hash} * count_ >> 32)];
+  }
+
+ private:
+  static constexpr std::size_t page_bytes = 4096;
+  static std::size_t whole_pages(std::size_t bytes) { return (bytes + page_bytes - 1) / page_bytes * page_bytes; }
+
+  // Immutable.
+  std::size_t count_;
+  sync::pages memory_;
+  locked_chain* chains_;
+};
+
+}  // namespace ct::core
