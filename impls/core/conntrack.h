@@ -124,9 +124,9 @@ class conntrack {
       if (const netns* const n = slot.load(std::memory_order_acquire)) visit(*n);
     }
   }
-  /// Calls `visit(entry, dir)` for each confirmed tuplehash, with a reference held meanwhile.
+  /// Calls `visit(entry)` for each confirmed tuplehash of that direction, with a reference held meanwhile.
   template <class Visit>
-  void for_each(cpu_state& cpu, Visit&& visit) noexcept;
+  void for_each(cpu_state& cpu, dir wanted, Visit&& visit) noexcept;
   Table& table() noexcept { return table_; }
   const Table& table() const noexcept { return table_; }
   tuple_hash hasher() const noexcept { return hash_; }

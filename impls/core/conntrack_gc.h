@@ -81,12 +81,12 @@ std::size_t conntrack<Table>::total_count() const noexcept {
 
 template <ct::table Table>
 template <class Visit>
-void conntrack<Table>::for_each(cpu_state& cpu, Visit&& visit) noexcept {
-  const auto want = [](nf_conn& ct, dir) noexcept {
-    return ct.is_confirmed() ? scan_verdict::take : scan_verdict::next;
+void conntrack<Table>::for_each(cpu_state& cpu, dir wanted, Visit&& visit) noexcept {
+  const auto want = [wanted](nf_conn& ct, dir d) noexcept {
+    return d == wanted && ct.is_confirmed() ? scan_verdict::take : scan_verdict::next;
   };
-  const auto take = [&](nf_conn& ct, dir d) noexcept {
-    if (ct.is_confirmed()) visit(ct, d);
+  const auto take = [&](nf_conn& ct, dir) noexcept {
+    if (ct.is_confirmed()) visit(ct);
     put(cpu, ct);
   };
   for (std::size_t bucket = 0; bucket < table_.bucket_count(); ++bucket) {

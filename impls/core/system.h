@@ -51,8 +51,8 @@ class system final : public ct_system {
   }
 
   void dump(ct::cpu& on, const std::function<void(const conn&)>& show) override {
-    core_.for_each(state_of(on), [&](nf_conn& ct, dir d) {
-      if (d == dir::original && !ct.is_expired(core_.now())) show(view(ct));
+    core_.for_each(state_of(on), dir::original, [&](nf_conn& ct) {
+      if (!ct.is_expired(core_.now())) show(view(ct));
     });
   }
 
@@ -239,15 +239,17 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
   if (!core_.table().is_valid()) return "the table's own invariants do not hold (is_valid)";
   std::string broken;
   std::map<std::uint64_t, std::array<int, 2>> links;  // [id][dir]
-  core_.for_each(state_of(on), [&](nf_conn& ct, dir d) {
-    ++links[ct.id][index(d)];
-    const auto who = [&] { return "entry " + std::to_string(ct.id); };
-    if (ct.has(status::dying)) broken = who() + " is dying and still in the table";
-    // relaxed: at rest nobody writes it; 2 are the table's and the walk's.
-    if (const auto use = ct.use.load(std::memory_order_relaxed); use != 2) {
-      broken = who() + " has " + std::to_string(use - 1) + " references at rest, not 1";
-    }
-  });
+  for (const dir d : {dir::original, dir::reply}) {
+    core_.for_each(state_of(on), d, [&](nf_conn& ct) {
+      ++links[ct.id][index(d)];
+      const auto who = [&] { return "entry " + std::to_string(ct.id); };
+      if (ct.has(status::dying)) broken = who() + " is dying and still in the table";
+      // relaxed: at rest nobody writes it; 2 are the table's and the walk's.
+      if (const auto use = ct.use.load(std::memory_order_relaxed); use != 2) {
+        broken = who() + " has " + std::to_string(use - 1) + " references at rest, not 1";
+      }
+    });
+  }
   for (const auto& [id, times] : links) {
     if (times != std::array{1, 1}) {
       broken = "entry " + std::to_string(id) + " is linked " + std::to_string(times[0]) +

@@ -38,7 +38,7 @@ class table {
   static constexpr std::string_view summary = "one mutex around std::unordered_map, the floor";
   static constexpr claims promises = {letter::a1, letter::a2, letter::a3, letter::b1, letter::b2, letter::b3,
                                       letter::c1, letter::c2, letter::d1, letter::d2, letter::d3, letter::d4,
-                                      letter::e1, letter::e2, letter::h1};
+                                      letter::e1, letter::e2};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}
@@ -65,7 +65,8 @@ class table {
     reap(*hit.entry);
     return {};
   }
-  void prefetch(std::uint32_t) noexcept {}  // would need the mutex
+  static constexpr unsigned prefetch_steps = 0;  // it would need the mutex
+  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
 

@@ -37,7 +37,8 @@ class table {
   found<entry> find_get(local&, const key&, std::uint32_t, Reap&&) noexcept {
     return {};
   }
-  void prefetch(std::uint32_t) noexcept {}
+  static constexpr unsigned prefetch_steps = 0;
+  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
   template <class Steps>

@@ -54,7 +54,7 @@ class table {
   static constexpr std::string_view summary = "a spinlock in every bucket, readers lock too";
   static constexpr claims promises = {letter::a1, letter::a2, letter::a3, letter::b1, letter::b2, letter::b3,
                                       letter::b4, letter::c1, letter::c2, letter::d1, letter::d2, letter::d3,
-                                      letter::d4, letter::e1, letter::e2, letter::g2, letter::h1};
+                                      letter::d4, letter::e1, letter::e2, letter::g2};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}
@@ -66,7 +66,13 @@ class table {
   /// Guarantees: A.*, E.1; linearizes while the bucket's lock is held. Cost: O(chain).
   template <class Reap>
   found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept;
-  void prefetch(std::uint32_t hash) noexcept { __builtin_prefetch(&buckets_.of(hash), 1); }
+  /// The bucket, then its first node, which may have left meanwhile: its address is used, not its memory.
+  static constexpr unsigned prefetch_steps = 2;
+  void prefetch(local&, std::uint32_t hash, unsigned step) noexcept {
+    const core::locked_chain& bucket = buckets_.of(hash);
+    if (step == 0) return __builtin_prefetch(&bucket, 1);
+    __builtin_prefetch(bucket.first());
+  }
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
   /// Guarantees: B.*, C.*; linearizes while both locks are held. Cost: O(both chains).

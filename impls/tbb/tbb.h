@@ -62,7 +62,7 @@ class table {
   static constexpr std::string_view summary = "oneTBB's concurrent_hash_map, a lock in every element";
   static constexpr claims promises = {letter::a1, letter::a2, letter::a3, letter::b1, letter::b2, letter::b3,
                                       letter::c1, letter::c2, letter::d1, letter::d2, letter::d3, letter::d4,
-                                      letter::e1, letter::e2, letter::f1, letter::f2, letter::g2, letter::h1};
+                                      letter::e1, letter::e2, letter::f1, letter::f2, letter::g2};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}
@@ -74,7 +74,8 @@ class table {
   /// Guarantees: A.*, E.1; linearizes while the element's lock is held.
   template <class Reap>
   found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept;
-  void prefetch(std::uint32_t) noexcept {}  // the map does not say where a hash lies
+  static constexpr unsigned prefetch_steps = 0;  // the map does not say where a hash lies
+  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
   /// Guarantees: B.1-3, C.*; linearizes while both elements are held.
