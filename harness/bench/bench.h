@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// `ctbench bench`: how fast each implementation is, provided that it was right while the clock ran.
+/// `ctbench bench`: how fast each implementation is, provided that it was right while the clock
+/// ran.
 ///
-/// Google Benchmark counts and times; this library prepares what is timed, and judges it. A figure is given
-/// only when every answer was the expected one and the conservation law held afterwards:
+/// Google Benchmark counts and times; this library prepares what is timed, and judges it. A figure
+/// is given only when every answer was the expected one and the conservation law held afterwards:
 ///
 ///     entries at the end = entries at the beginning + created - killed - reaped
 ///
-/// A row that breaks either is INVALID and has no figure. Keys, their order and all packets are made before the
-/// clock starts, from one seed, the same for every implementation; the repetitions of all implementations are
-/// interleaved at random, so that a slow minute of the machine hits all of them.
+/// A row that breaks either is INVALID and has no figure. Keys, their order and all packets are
+/// made before the clock starts, from one seed, the same for every implementation; the repetitions
+/// of all implementations are interleaved at random, so that a slow minute of the machine hits all
+/// of them.
 ///
 /// | benchmark | timed | operations |
 /// |---|---|---|
@@ -19,11 +21,14 @@
 /// | mixed | 90 % find, 5 % create, 5 % kill; a thread of its own advances the clock every jiffy | all of them |
 /// | replay | a capture through pass, 32 packets a call, into a table that was emptied | packets |
 ///
-/// The capture is replayed in one jiffy (the clock stands still), again and again; between two laps all of its
-/// connections are killed, untimed. With several threads each has the whole flows that fell to it.
-/// Limits: rates are of all threads together by wall time; nothing is pinned; the load factor is at most one
-/// connection a bucket (two tuplehashes).
+/// The capture is replayed in one jiffy (the clock stands still), again and again; between two laps
+/// all of its connections are killed, untimed. With several threads each has the whole flows that
+/// fell to it. Limits: rates are of all threads together by wall time; nothing is pinned; the load
+/// factor is at most one connection a bucket (two tuplehashes).
 #pragma once
+
+#include "spec/ct_system.h"
+#include "spec/impl.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -34,9 +39,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "spec/ct_system.h"
-#include "spec/impl.h"
 
 namespace ct::bench {
 
@@ -56,11 +58,11 @@ struct options {
   std::vector<std::size_t> connections{1024, 65536, 1048576};
   std::vector<int> threads{1, 2};
   int repetitions = 5;
-  double min_time_s = 0.1;     ///< timed, a repetition; 0: one iteration
-  std::string filter{};        ///< regular expression on benchmark/impl/connections:N/threads:T
+  double min_time_s = 0.1;  ///< timed, a repetition; 0: one iteration
+  std::string filter{};     ///< regular expression on benchmark/impl/connections:N/threads:T
   std::uint64_t seed = 1;
   std::span<const skb> capture{};  ///< of `replay`; empty: generated traffic
-  std::string google_json{};   ///< file for Google Benchmark's own JSON; empty: none
+  std::string google_json{};       ///< file for Google Benchmark's own JSON; empty: none
   /// Called now and then with the share that is done, 0 to 1, and what is running.
   std::function<void(double, std::string_view)> progress{};
 };
@@ -82,13 +84,13 @@ struct row {
   std::string impl;
   std::string benchmark;
   int threads = 1;
-  std::size_t connections = 0;    ///< `replay`: those of the capture
+  std::size_t connections = 0;             ///< `replay`: those of the capture
   std::optional<figure> ops_per_second{};  ///< none: invalid
-  std::string error{};            ///< why
+  std::string error{};                     ///< why
 };
 
 struct report {
-  std::vector<row> rows;          ///< by benchmark, impl, connections, threads
+  std::vector<row> rows;  ///< by benchmark, impl, connections, threads
   std::uint64_t seed = 0;
   int repetitions = 0;
   double min_time_s = 0;

@@ -9,7 +9,7 @@ namespace ct::bench {
 using workloads::flow_pool;
 using workloads::reply_of;
 
-key_set::key_set(std::uint64_t seed, std::size_t connections, int threads_max) {
+key_set::key_set(std::uint64_t seed, std::size_t connections, int threads) {
   const workloads::flow_source source(seed);
   originals_ = source.originals(flow_pool::resident, 0, connections);
   for (const std::uint32_t flow : workloads::shuffled(connections, seed)) {
@@ -25,8 +25,10 @@ key_set::key_set(std::uint64_t seed, std::size_t connections, int threads_max) {
   }
   miss_.keys = source.originals(flow_pool::absent, 0, connections);
   for (std::size_t i = 1; i < connections; i += 2) miss_.keys[i] = reply_of(miss_.keys[i]);
-  fresh_ = source.originals(flow_pool::fresh, 0, std::clamp<std::size_t>(connections / 8, 256, 65536));
-  ring_ = source.originals(flow_pool::churn, 0, ring_tuples * static_cast<std::size_t>(threads_max));
+  fresh_ =
+      source.originals(flow_pool::fresh, 0, std::clamp<std::size_t>(connections / 8, 256, 65536));
+  ring_ =
+      source.originals(flow_pool::churn, 0, ring_tuples * static_cast<std::size_t>(threads));
 }
 
 std::span<const tuple> key_set::fresh(int thread, int threads) const {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The keys of one table size, in the order in which they are asked for: made once, shared by all contenders.
+/// The keys of one table size, in the order in which they are asked for: made once, shared by all
+/// contenders.
 #pragma once
+
+#include "spec/tuple.h"
+#include "workloads/flows.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "spec/tuple.h"
-#include "workloads/flows.h"
 
 namespace ct::bench {
 
@@ -27,7 +28,7 @@ struct churn_tuples {
 
 class key_set {
  public:
-  key_set(std::uint64_t seed, std::size_t connections, int threads_max);
+  key_set(std::uint64_t seed, std::size_t connections, int threads);
 
   std::size_t connections() const { return originals_.size(); }
   std::span<const tuple> originals() const { return originals_; }
@@ -36,7 +37,8 @@ class key_set {
   const key_stream& miss() const { return miss_; }
   /// Hits, directions alternating.
   const key_stream& both() const { return both_; }
-  /// `confirm` creates connections / 8 entries a lap, at least 256 and at most 65536, all threads together.
+  /// `confirm` creates connections / 8 entries a lap, at least 256 and at most 65536, all threads
+  /// together.
   std::span<const tuple> fresh(int thread, int threads) const;
   std::span<const tuple> ring(int thread) const;
 
