@@ -7,15 +7,16 @@
 /// withstands a sender who chooses tuples to fill one bucket; XXH3 does not claim to, even seeded.
 /// Both are specialised for the one length there is; SipHash reads five words, no loop, no tail.
 /// Ids are hashed in host byte order (spec/tuple.h), so hashes differ from the kernel's for one
-/// key. Source: hash_conntrack_raw(), Linux 6.18; Aumasson and Bernstein, "SipHash: a fast
-/// short-input PRF", 2012; XXH3_64bits_withSeed() of libxxhash; splitmix64 (Steele, Lea, Flood
-/// 2014).
+/// key.
+///
+/// Source: hash_conntrack_raw(), Linux 6.18; Aumasson and Bernstein, "SipHash: a fast short-input
+/// PRF", 2012; XXH3_64bits_withSeed() of libxxhash.
 #pragma once
 
 #include "spec/ct_system.h"
 #include "spec/tuple.h"
 
-#define XXH_INLINE_ALL  // a call would cost a third of the hash
+#define XXH_INLINE_ALL  // the constant length then leaves one path of the many
 #include <array>
 #include <bit>
 #include <cstddef>

@@ -9,8 +9,10 @@
 /// Limits: no defragmentation, which in the kernel runs ahead of conntrack. A first fragment is
 /// tracked by the layer-4 header that it carries; a later fragment has none and is not trackable.
 /// No checksum is verified, and the options inside an IPv4 header or an extension header are not
-/// looked at. Source: RFC 791, RFC 8200, ip_rcv_core(), ip6_rcv_core(), ipv6_skip_exthdr() and
-/// get_l4proto(), Linux 6.18; pcap-linktype(7).
+/// looked at.
+///
+/// Source: RFC 791, RFC 8200, ip_rcv_core(), ip6_rcv_core(), ipv6_skip_exthdr() and get_l4proto(),
+/// Linux 6.18; pcap-linktype(7).
 #pragma once
 
 #include "spec/ct_system.h"
@@ -26,8 +28,7 @@ namespace ct::core {
 enum class decode_status : std::uint8_t {
   ok,
   not_ip,     ///< ARP and the like: conntrack never sees it
-  malformed,  ///< IP, but its headers contradict themselves or are cut: the kernel's IP layer drops
-              ///< it
+  malformed,  ///< headers cut, or contradicting themselves: the kernel's IP layer drops it
 };
 
 struct packet {
