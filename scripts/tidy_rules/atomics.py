@@ -5,6 +5,7 @@ import os
 import re
 
 from .framework import at, closing, rule
+from .shape import functions
 
 OPERATION = re.compile(
     r"(?:\.|->)(load|store|exchange|fetch_\w+|compare_exchange_\w+|test_and_set)\s*\("
@@ -85,6 +86,20 @@ def orders(source):
             yield code.count("\n", 0, match.start()), match[1]
 
 
+def shared_reasons(source, index):
+    """Comments such as `relaxed, all of these: ...` which stand before line `index` in its function, in a
+    block that is still open there."""
+    first = max((first for first, last in functions(source) if first <= index + 1 <= last), default=None)
+    depth = 0
+    for above in range(index, first - 2 if first else index, -1):
+        line = source.code[above] if above < index else ""
+        depth += line.count("}") - line.count("{")
+        if depth <= 0:
+            depth = 0
+            if re.match(r"\s*(\(\d+\) )?\w+, all\b", source.comments[above]):
+                yield source.comments[above]
+
+
 def is_justified(order, comments):
     words = set(re.findall(r"\w+", comments))
     return order in words or (order == "acq_rel" and {"acquire", "release"} <= words)
@@ -122,6 +137,8 @@ def justification(source, index):
                 "while (!a.compare_exchange_weak(\n"
                 "    b, c, std::memory_order_acq_rel, std::memory_order_acquire)) {\n}\n"},
         {"a.h": "// relaxed: why\nfor (int b;\n     (b = a.load(std::memory_order_relaxed)) < 3;) {}\n"},
+        {"a.h": "void f() {\n  // relaxed, all of this function: joined.\n  g();\n  if (b) {\n"
+                "    a.load(std::memory_order_relaxed);\n  }\n}\n"},
         {"a.h": "f(a.load(std::memory_order_relaxed) >>\n  56);  // relaxed: why\n"},
         {"a.h": "void f(std::memory_order order) { a.store(1, order); }\n"},
         {"a.h": "// release: why; acquire: for the last one.\na.fetch_sub(1, std::memory_order_acq_rel);\n"},
@@ -133,6 +150,10 @@ def justification(source, index):
         ("b.h:2", {"b.h": "// Publishes it.\na.store(1, std::memory_order_release);\n"}),
         ("c.h:3", {"c.h": "// relaxed: a statistic\n\na.load(std::memory_order_relaxed);\n"}),
         ("d.h:3", {"d.h": "// relaxed: a statistic\nf();\na.load(std::memory_order_relaxed);\n"}),
+        ("f.h:5", {"f.h": "void f() {\n  if (b) {\n    // relaxed, all here: why\n  }\n"
+                          "  a.load(std::memory_order_relaxed);\n}\n"}),
+        ("g.h:5", {"g.h": "void f() {\n  // relaxed, all here: why\n}\nvoid g() {\n"
+                          "  a.load(std::memory_order_relaxed);\n}\n"}),
         ("e.h:2", {"e.h": "// release: why.\na.compare_exchange_weak(b, c, std::memory_order_release,"
                           " std::memory_order_acquire);\n"}),
     ],
@@ -141,7 +162,8 @@ def atomic_reason(tree):
     """Every named memory order is justified: a comment on its line or right above holds its word."""
     for source in tree.sources:
         for index, order in orders(source):
-            if not is_justified(order, justification(source, index)):
+            reasons = " ".join([justification(source, index), *shared_reasons(source, index)])
+            if not is_justified(order, reasons):
                 yield at(source.path, index + 1, f"nothing says why {order} is enough",
                          f"write above it: // {order}: ...")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The shape of a C++ file from top to bottom, and of its lines."""
 
+import functools
 import re
 
 from .framework import CPP, SCRIPT, at, closing, rule
@@ -146,9 +147,10 @@ SCOPE = re.compile(
 )
 
 
+@functools.cache
 def functions(source):
     """(first line, last line) of the body of every function; lambdas count with the function they are in."""
-    code, is_macro = [], False
+    code, is_macro, found_bodies = [], False, []
     for line in source.code:
         is_macro = is_macro or line.lstrip().startswith("#")
         code.append("" if is_macro else line)
@@ -163,9 +165,10 @@ def functions(source):
                 continue
             if header.rstrip()[-1] not in "=,(":
                 end = closing(code, found.start(), "{}")
-                yield code.count("\n", 0, found.start()) + 1, code.count("\n", 0, end) + 1
+                found_bodies.append((code.count("\n", 0, found.start()) + 1, code.count("\n", 0, end) + 1))
                 position = end + 1
         head = position
+    return found_bodies
 
 
 def body(lines):
