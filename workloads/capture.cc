@@ -97,6 +97,7 @@ struct capture::stream {
   std::size_t head_used = 0;
   bool is_at_end = false;    ///< somebody wanted more than there is
   bool is_gzip_cut = false;  ///< ... inside a gzip member
+  bool is_interrupted = false;  ///< by a signal: that ends the reading, not the file
   std::string read_error;    ///< why inflating or reading failed
   pcap_t* pcap = nullptr;
 
@@ -117,9 +118,10 @@ struct capture::stream {
       int status = Z_OK;
       const char* message = gzerror(gzip, &status);
       is_gzip_cut = status == Z_BUF_ERROR;
+      is_interrupted = status == Z_ERRNO && errno == EINTR;
       if (status == Z_ERRNO) {
         read_error = std::string("reading failed: ") + std::strerror(errno);
-      } else if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
+      } else if (status == Z_DATA_ERROR || status == Z_MEM_ERROR || status == Z_STREAM_ERROR) {
         // zlib puts the name that it has for the file, a descriptor, before the reason.
         const std::string said = message;
         read_error = "gzip: " + said.substr(said.find(": ") == said.npos ? 0 : said.find(": ") + 2);
@@ -211,6 +213,8 @@ void capture::start_libpcap() {
 void capture::note_the_end(const char* libpcap_says) {
   const stream& s = *stream_;
   has_ended_ = true;
+  // Who handles the signal knows of it and reports it.
+  if (s.is_interrupted) return;
   if (libpcap_says == nullptr && s.read_error.empty() && !s.is_gzip_cut) return;
   std::string verb = "cut";
   std::string reason;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// `ctbench list`: which implementations and verbs are there?
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "harness/cli/verb.h"
+
+namespace ct::harness {
+namespace {
+
+std::vector<std::string_view> letters(const claims& promises) {
+  std::vector<std::string_view> names;
+  for (const guarantee& one : guarantees) {
+    if (promises.has(one.letter)) names.push_back(one.name);
+  }
+  return names;
+}
+
+outcome list(const context& what) {
+  outcome found;
+  std::size_t width = 0;
+  for (const impl& one : what.chosen) width = std::max(width, one.name.size());
+  for (const verb& one : verbs()) width = std::max(width, one.name.size());
+
+  fmt::print("implementations (--impl), with the guarantees that they promise (docs/guarantees.md)\n");
+  for (const impl& one : what.chosen) {
+    const auto names = letters(one.promises);
+    fmt::print("  {:<{}}  {}\n", one.name, width, one.summary);
+    fmt::print("  {:<{}}  {}\n", "", width,
+               one.is_timing_only() ? "promises nothing: takes part in timing only"
+                                    : fmt::format("promises {}", fmt::join(names, " ")));
+    found.rows.push_back({{"impl", one.name},
+                          {"summary", one.summary},
+                          {"promises", names},
+                          {"timing_only", one.is_timing_only()}});
+  }
+  fmt::print("\nverbs (ctbench VERB --help)\n");
+  nlohmann::json verb_names = nlohmann::json::array();
+  for (const verb& one : verbs()) {
+    fmt::print("  {:<{}}  {}\n", one.name, width, one.summary);
+    verb_names.push_back(one.name);
+  }
+  fmt::print("\n");
+  found.figures = {{"implementations", what.chosen.size()}, {"verbs", verb_names}};
+  found.verdict =
+      fmt::format("{} implementations, {} verbs", what.chosen.size(), verbs().size());
+  return found;
+}
+
+}  // namespace
+
+std::function<outcome(const context&)> add_list(CLI::App&) { return list; }
+
+}  // namespace ct::harness

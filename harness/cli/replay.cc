@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// `ctbench replay`: what does each implementation make of this traffic, and do they agree?
+#include "harness/replay/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include "harness/cli/choice.h"
+#include "harness/cli/interrupt.h"
+#include "harness/cli/progress.h"
+#include "harness/cli/verb.h"
+#include "harness/format/conntrack.h"
+#include "harness/format/number.h"
+#include "workloads/playback.h"
+
+namespace ct::harness {
+namespace {
+
+struct replay_arguments {
+  std::vector<std::string> captures;
+  bool dump = false;
+  bool stats = false;
+  bool acct = false;
+  std::size_t buckets = system_options{}.buckets;
+  hash_kind hash = hash_kind::siphash;
+  std::uint16_t zone = 0;
+};
+
+/// Those that are compared; of those that only time, the ones that were named.
+std::vector<impl> contestants(const context& what) {
+  std::vector<impl> taking_part;
+  for (const impl& one : what.chosen) {
+    if (what.is_chosen_by_name || !one.is_timing_only()) taking_part.push_back(one);
+  }
+  if (std::ranges::all_of(taking_part, &impl::is_timing_only)) {
+    throw usage_error(
+        "replay: every implementation chosen takes part in timing only; name one that tracks "
+        "(ctbench list says which promise something)");
+  }
+  return taking_part;
+}
+
+void print_traffic(std::FILE* to, const workloads::playback& player, const replay_result& result,
+                   std::uint64_t seed) {
+  const protocol_mix& mix = result.mix;
+  constexpr double ns_per_s = 1e9;
+  fmt::print(to, "seed {}; {} of {}, {}, {:.1f} s on the clock\n", seed,
+             grouped(player.packet_count()) + " packets",
+             player.paths().size() == 1 ? "1 capture"
+                                        : grouped(player.paths().size()) + " captures",
+             size_text(player.wire_bytes()), static_cast<double>(player.elapsed_ns()) / ns_per_s);
+  fmt::print(to, "TCP {}, UDP {}, ICMP {}, ICMPv6 {}, other {}; IPv4 {}, IPv6 {}, not IP {}\n",
+             grouped(mix.tcp), grouped(mix.udp), grouped(mix.icmp), grouped(mix.icmpv6),
+             grouped(mix.other), grouped(mix.ipv4), grouped(mix.ipv6), grouped(mix.not_ip));
+  fmt::print(to, "invalid {}, untracked {}; connections {}\n", grouped(mix.invalid),
+             grouped(mix.untracked), grouped(result.connections));
+  if (player.reordered_count() > 0) {
+    fmt::print(to, "{} packets came before their predecessor's time; time stood still for them\n",
+               grouped(player.reordered_count()));
+  }
+  if (player.shortened_gap_count() > 0) {
+    fmt::print(to, "{} gaps of more than {} days were shortened to that: no connection outlives it\n",
+               grouped(player.shortened_gap_count()), workloads::gap_s_max / (24 * 3600));
+  }
+}
+
+std::string_view agreement_text(const replay_row& row) {
+  if (!row.agrees) return "-";
+  return *row.agrees ? "yes" : "NO";
+}
+
+void print_rows(std::FILE* to, const replay_result& result) {
+  std::size_t width = std::string_view("implementation").size();
+  for (const replay_row& row : result.rows) width = std::max(width, row.impl.size());
+  fmt::print(to, "\n{:<{}}  {:>13}  {:>13}  {:>6}  {:>13}\n", "implementation", width, "packets",
+             "connections", "agrees", "packets/s");
+  for (const replay_row& row : result.rows) {
+    fmt::print(to, "{:<{}}  {:>13}  {:>13}  {:>6}  {:>13}\n", row.impl, width, grouped(row.packets),
+               row.agrees ? grouped(row.connections) : "-", agreement_text(row),
+               grouped(static_cast<std::uint64_t>(row.packets_per_second())));
+  }
+  fmt::print(to, "\n");
+  for (const replay_row& row : result.rows) {
+    if (!row.difference.empty()) fmt::print(to, "{}: {}\n", row.impl, row.difference);
+  }
+}
+
+/// The state as the tools would print it; their summary goes to stderr, as theirs does.
+void print_state(const replay_arguments& arguments, const replay_result& result) {
+  if (arguments.dump) {
+    for (const conn& entry : result.dump) {
+      fmt::print("{}\n", conntrack_line(entry, {.acct = arguments.acct}));
+    }
+    fmt::print(stderr, "{}\n", conntrack_closing_line(result.dump.size()));
+  }
+  if (!arguments.stats) return;
+  for (std::size_t cpu = 0; cpu < result.statistics.size(); ++cpu) {
+    fmt::print("{}\n", conntrack_stat_line(cpu, result.statistics[cpu]));
+  }
+}
+
+nlohmann::json json_row(const replay_row& row) {
+  nlohmann::json json = {{"impl", row.impl},
+                         {"packets", row.packets},
+                         {"connections", row.connections},
+                         {"agrees", nullptr},
+                         {"packets_per_second", row.packets_per_second()}};
+  if (row.agrees) json["agrees"] = *row.agrees;
+  if (!row.difference.empty()) json["difference"] = row.difference;
+  return json;
+}
+
+nlohmann::json json_figures(const workloads::playback& player, const replay_result& result) {
+  const protocol_mix& mix = result.mix;
+  constexpr double ns_per_s = 1e9;
+  return {{"packets", player.packet_count()},
+          {"bytes", player.wire_bytes()},
+          {"captures", player.paths()},
+          {"damages", player.damages()},
+          {"clock_s", static_cast<double>(player.elapsed_ns()) / ns_per_s},
+          {"reordered", player.reordered_count()},
+          {"shortened_gaps", player.shortened_gap_count()},
+          {"connections", result.connections},
+          {"entries", result.dump.size()},
+          {"tcp", mix.tcp},
+          {"udp", mix.udp},
+          {"icmp", mix.icmp},
+          {"icmpv6", mix.icmpv6},
+          {"other", mix.other},
+          {"ipv4", mix.ipv4},
+          {"ipv6", mix.ipv6},
+          {"not_ip", mix.not_ip},
+          {"invalid", mix.invalid},
+          {"untracked", mix.untracked},
+          {"interrupted", result.was_stopped}};
+}
+
+std::string verdict_text(const workloads::playback& player, const replay_result& result) {
+  std::vector<std::string> differing;
+  std::size_t compared = 0;
+  for (const replay_row& row : result.rows) {
+    if (row.agrees) ++compared;
+    if (row.agrees == false) differing.push_back(row.impl);
+  }
+  std::string text;
+  if (!differing.empty()) {
+    text = fmt::format("implementations differ: {} of {} ({})", differing.size(), compared,
+                       fmt::join(differing, ", "));
+  } else if (compared == 1) {
+    text = "nothing to compare: one implementation";
+  } else {
+    text = "all implementations agree";
+  }
+  text += fmt::format(": {} packets, {} connections", grouped(player.packet_count()),
+                      grouped(result.connections));
+  if (result.was_stopped) text += " until it was interrupted";
+  if (!player.damages().empty()) {
+    text += fmt::format("; {} of {} captures incomplete", player.damages().size(),
+                        player.paths().size());
+  }
+  return text;
+}
+
+int exit_of(const workloads::playback& player, const replay_result& result) {
+  if (!result.all_agree()) return exit_code::bad;
+  if (result.was_stopped) return exit_code::interrupted;
+  return player.damages().empty() ? exit_code::good : exit_code::usage;
+}
+
+outcome run_replay(const replay_arguments& arguments, const context& what) {
+  const std::vector<impl> impls = contestants(what);
+  workloads::playback player(arguments.captures);
+  const interrupt_listener listener;
+  progress_bar bar;
+  const replay_options options = {.system = {.buckets = arguments.buckets,
+                                             .max_entries = 0,
+                                             .hash = arguments.hash,
+                                             .seed = what.seed,
+                                             .acct = arguments.acct},
+                                  .zone = {.id = arguments.zone}};
+  const replay_hooks hooks = {
+      .should_stop = [&listener] { return listener.was_interrupted(); },
+      .progress =
+          [&bar](const workloads::playback& at) {
+            if (!bar.is_due()) return;
+            bar.draw(at.fraction(),
+                     traffic_text(at.packet_count(), at.wire_bytes(), bar.elapsed_s()));
+          }};
+  const replay_result result = replay(impls, player, options, hooks);
+  bar.clear();
+  for (const std::string& damage : player.damages()) fmt::print(stderr, "ctbench: {}\n", damage);
+
+  outcome found;
+  found.exit = exit_of(player, result);
+  found.is_stdout_taken = arguments.dump || arguments.stats;
+  std::FILE* to = found.is_stdout_taken ? stderr : stdout;
+  print_traffic(to, player, result, what.seed);
+  print_rows(to, result);
+  if (result.all_agree()) print_state(arguments, result);
+  found.verdict = verdict_text(player, result);
+  found.figures = json_figures(player, result);
+  for (const replay_row& row : result.rows) found.rows.push_back(json_row(row));
+  return found;
+}
+
+}  // namespace
+
+std::function<outcome(const context&)> add_replay(CLI::App& options) {
+  const auto arguments = std::make_shared<replay_arguments>();
+  const std::map<std::string, hash_kind> hashes = {{"siphash", hash_kind::siphash},
+                                                   {"xxh3", hash_kind::xxh3}};
+  constexpr std::size_t buckets_max = std::size_t{1} << 28;
+  options
+      .add_option("captures", arguments->captures,
+                  "pcap or pcapng, gzipped or not, - for stdin; played one after another")
+      ->type_name("FILE...")
+      ->required();
+  options.add_flag("--dump", arguments->dump, "print the table at the end as conntrack -L does");
+  options.add_flag("--stats", arguments->stats, "print the counters as conntrack -S does");
+  options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
+  options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
+      ->check(CLI::Range(std::size_t{1}, buckets_max))
+      ->type_name("N")
+      ->capture_default_str();
+  options.add_option("--hash", arguments->hash, "siphash (the kernel's, default) or xxh3")
+      ->transform(CLI::CheckedTransformer(hashes))
+      ->type_name("NAME");
+  options.add_option("--zone", arguments->zone, "conntrack zone of every packet")
+      ->type_name("N")
+      ->capture_default_str();
+  return [arguments](const context& what) { return run_replay(*arguments, what); };
+}
+
+}  // namespace ct::harness
