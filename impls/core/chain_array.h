@@ -4,6 +4,9 @@
 /// Source: scale_hash() of nf_conntrack_core.c, Linux 6.18: (hash * size) >> 32, for any size.
 #pragma once
 
+#include "impls/core/locked_chain.h"
+#include "impls/sync/pages.h"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -11,16 +14,13 @@
 #include <memory>
 #include <span>
 
-#include "impls/core/locked_chain.h"
-#include "impls/sync/pages.h"
-
 namespace ct::core {
 
 class chain_array {
  public:
   explicit chain_array(std::size_t wanted)
       : count_(std::clamp<std::size_t>(wanted, 1, std::numeric_limits<std::uint32_t>::max())),
-        memory_(whole_pages(count_ * sizeof(locked_chain))),
+        memory_(count_ * sizeof(locked_chain)),
         chains_(reinterpret_cast<locked_chain*>(memory_.bytes().data())) {
     std::uninitialized_default_construct_n(chains_, count_);
   }
@@ -34,9 +34,6 @@ class chain_array {
   }
 
  private:
-  static constexpr std::size_t page_bytes = 4096;
-  static std::size_t whole_pages(std::size_t bytes) { return (bytes + page_bytes - 1) / page_bytes * page_bytes; }
-
   // Immutable.
   std::size_t count_;
   sync::pages memory_;

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// A chain of tuplehashes and the lock that guards it: a bucket of `spinlock`, a shard of entry_index.
+/// A chain of tuplehashes and the lock that guards it: a bucket of `spinlock`, a shard of
+/// entry_index.
 ///
 /// 16 bytes, lock and head in one cache line: whoever takes the lock has fetched the head as well.
-/// A node's `prev` holds the address of the pointer that points to it (the chain's head, or the `next` of its
-/// predecessor), so that a node leaves its chain without a walk and without knowing which chain it is.
+/// A node's `prev` holds the address of the pointer that points to it (the chain's head, or the
+/// `next` of its predecessor), so that a node leaves its chain without a walk and without knowing
+/// which chain it is.
 ///
-/// Walk with interruptions: `scan` hands entries over without the lock. To find its place again it leaves a
-/// **cursor** in the chain, a tuplehash on its own stack that no key matches. New nodes go to the head, behind
-/// every cursor, so a scan shows each node that stays linked exactly once, and ends, whatever `take` does.
-/// Guarantees: E.2 of a table that scans with it. Limit: nodes linked behind the cursor are not shown.
-/// Source: hlist of include/linux/list.h and get_next_corpse(), Linux 6.18; the cursor is the one of list
-/// walks that drop their lock (fs/libfs.c, dcache_readdir()).
+/// Walk with interruptions: `scan` hands entries over without the lock. To find its place again it
+/// leaves a cursor in the chain, a tuplehash on its own stack that no key matches. New nodes go to
+/// the head, behind every cursor, so a scan shows each node that stays linked exactly once, and
+/// ends, whatever `take` does. Guarantees: E.2 of a table that scans with it. Limit: nodes linked
+/// behind the cursor are not shown. Source: hlist of include/linux/list.h and get_next_corpse(),
+/// Linux 6.18; the cursor is the one of list walks that drop their lock (fs/libfs.c,
+/// dcache_readdir()).
 #pragma once
+
+#include "impls/core/nf_conn.h"
+#include "impls/sync/spinlock.h"
+#include "spec/table.h"
 
 #include <array>
 #include <atomic>
@@ -20,10 +27,6 @@
 #include <limits>
 #include <mutex>
 
-#include "impls/core/nf_conn.h"
-#include "impls/sync/spinlock.h"
-#include "spec/table.h"
-
 namespace ct::core {
 
 class locked_chain {
@@ -31,8 +34,8 @@ class locked_chain {
   void lock() noexcept { lock_.lock(); }
   void unlock() noexcept { lock_.unlock(); }
 
-  // relaxed, every access to next, prev and head_ below: all of it happens under lock_. They are atomic
-  // because tuplehash serves tables as well whose readers take no lock.
+  // relaxed, every access to next, prev and head_ below: all of it happens under lock_. They are
+  // atomic because tuplehash serves tables as well whose readers take no lock.
 
   /// The first node, and the one after `node`; cursors among them.
   tuplehash* first() const noexcept {
@@ -40,6 +43,12 @@ class locked_chain {
   }
   static tuplehash* next(const tuplehash& node) noexcept {
     return pointer(node.next.load(std::memory_order_relaxed));  // relaxed: see above
+  }
+
+  /// Where the first node lay a moment ago: for a prefetch without the lock, never to be read
+  /// through.
+  std::uintptr_t hint() const noexcept {
+    return head_.load(std::memory_order_relaxed);  // relaxed: a hint
   }
 
   void push_front(tuplehash& node) noexcept { link(node, head_); }
@@ -65,12 +74,14 @@ class locked_chain {
   template <class Want, class Take>
   bool scan(Want&& want, Take&& take) noexcept;
 
-  /// At rest: every node points back to the pointer that leads to it, and no cursor was left behind.
+  /// At rest: every node points back to the pointer that leads to it, and no cursor was left
+  /// behind.
   bool is_valid() const noexcept {
     const std::atomic<std::uintptr_t>* from = &head_;
     for (const tuplehash* node = first(); node != nullptr; node = next(*node)) {
       // relaxed: at rest.
-      if (node->prev.load(std::memory_order_relaxed) != reinterpret_cast<std::uintptr_t>(from)) return false;
+      if (node->prev.load(std::memory_order_relaxed) != reinterpret_cast<std::uintptr_t>(from))
+        return false;
       if (is_cursor(*node)) return false;
       from = &node->next;
     }
@@ -80,22 +91,27 @@ class locked_chain {
  private:
   /// Entries taken under one hold of the lock: as many as a netlink dump evicts.
   static constexpr std::size_t batch = 8;
-  /// No direction: the tuple of a cursor. Its layer 3 (0xffff) is none either, so it matches no key.
+  /// No direction: the tuple of a cursor. Its layer 3 (0xffff) is none either, so it matches no
+  /// key.
   static constexpr auto cursor_dir = static_cast<ct::dir>(0xff);
 
-  static tuplehash* pointer(std::uintptr_t value) noexcept { return reinterpret_cast<tuplehash*>(value); }
+  static tuplehash* pointer(std::uintptr_t value) noexcept {
+    return reinterpret_cast<tuplehash*>(value);
+  }
   static std::atomic<std::uintptr_t>* place(std::uintptr_t value) noexcept {
     return reinterpret_cast<std::atomic<std::uintptr_t>*>(value);
   }
 
   static void link(tuplehash& node, std::atomic<std::uintptr_t>& at) noexcept {
-    // relaxed, all five: under the lock, as above
+    // relaxed, all: under the lock, as above
     const std::uintptr_t after = at.load(std::memory_order_relaxed);
     node.next.store(after, std::memory_order_relaxed);
     node.prev.store(reinterpret_cast<std::uintptr_t>(&at), std::memory_order_relaxed);
     at.store(reinterpret_cast<std::uintptr_t>(&node), std::memory_order_relaxed);
     if (after == 0) return;
-    pointer(after)->prev.store(reinterpret_cast<std::uintptr_t>(&node.next), std::memory_order_relaxed);
+    // relaxed: likewise
+    pointer(after)->prev.store(reinterpret_cast<std::uintptr_t>(&node.next),
+                               std::memory_order_relaxed);
   }
 
   static void make_cursor(tuplehash& node) noexcept {
@@ -130,7 +146,8 @@ bool locked_chain::scan(Want&& want, Take&& take) noexcept {
         is_finished = verdict != scan_verdict::stop;
         if (!is_finished) break;
         if (verdict == scan_verdict::next) continue;
-        e.get();  // stands on the table's reference: it is not put before the node is unlinked, under this lock
+        e.get();  // stands on the table's reference: it is not put before the node is unlinked,
+                  // under this lock
         taken[count++] = node;
         if (count == batch) {
           link(cursor, node->next);
@@ -146,7 +163,8 @@ bool locked_chain::scan(Want&& want, Take&& take) noexcept {
   }
 }
 
-/// Holds two chains of one array, or one if they are the same; lower address, that is lower index, first.
+/// Holds two chains of one array, or one if they are the same; lower address, that is lower index,
+/// first.
 class both_locked {
  public:
   both_locked(locked_chain& a, locked_chain& b) noexcept

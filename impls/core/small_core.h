@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// A stand-in for the core, as small as the life cycle of a table's entries allows: what table checks drive.
+/// A stand-in for the core, as small as the life cycle of a table's entries allows: what table
+/// checks drive.
 ///
-/// It takes the table's reference, sets CONFIRMED and DYING and puts in the order of the real one, counts what
-/// it allocated and freed, and knows nothing of packets.
+/// It takes the table's reference, sets CONFIRMED and DYING and puts in the order of the real one,
+/// counts what it allocated and freed, and knows nothing of packets.
 #pragma once
+
+#include "impls/core/nf_conn.h"
+#include "spec/table.h"
+#include "spec/tuple.h"
 
 #include <atomic>
 #include <cstddef>
@@ -12,10 +17,6 @@
 #include <string>
 #include <type_traits>
 #include <vector>
-
-#include "impls/core/nf_conn.h"
-#include "spec/table.h"
-#include "spec/tuple.h"
 
 namespace ct::core::checks {
 
@@ -43,9 +44,14 @@ finding find_out(Body&& body) {
 inline constexpr std::uint32_t start_jiffy = 0xffff'ff00;
 
 /// Key number `n`: UDP from 10.x.y.z; equal numbers are equal tuples.
-inline key make_key(std::uint32_t n, std::uint32_t hash, std::uint16_t zone = 0, std::uint16_t net = 0) {
+inline key make_key(std::uint32_t n,
+                    std::uint32_t hash,
+                    std::uint16_t zone = 0,
+                    std::uint16_t net = 0) {
   tuple t;
-  t.src.addr = {10, static_cast<std::uint8_t>(n >> 16), static_cast<std::uint8_t>(n >> 8),
+  t.src.addr = {10,
+                static_cast<std::uint8_t>(n >> 16),
+                static_cast<std::uint8_t>(n >> 8),
                 static_cast<std::uint8_t>(n)};
   t.dst.addr = {192, 0, 2, 1};
   t.src.id = 4000;
@@ -53,7 +59,8 @@ inline key make_key(std::uint32_t n, std::uint32_t hash, std::uint16_t zone = 0,
   t.dst.protonum = ipproto::udp;
   return {words(t), hash, zone, net};
 }
-/// Hashes that differ in their high and in their low bits, whichever a table chooses its buckets by.
+/// Hashes that differ in their high and in their low bits, whichever a table chooses its buckets
+/// by.
 inline std::uint32_t spread(std::uint32_t n) { return n * 0x9e37'79b1U; }
 inline key make_key(std::uint32_t n) { return make_key(n, spread(n)); }
 /// The number that a node's key was made of.
@@ -69,7 +76,9 @@ class census {
 
   void enters(const nf_conn& e) { change(e, 1); }
   void leaves(const nf_conn& e) { change(e, -1); }
-  bool is_exceeded() const { return is_exceeded_.load(std::memory_order_relaxed); }  // relaxed: a flag
+  bool is_exceeded() const {
+    return is_exceeded_.load(std::memory_order_relaxed);  // relaxed: a flag, read at rest
+  }
 
  private:
   void change(const nf_conn& e, int by) {
@@ -79,7 +88,8 @@ class census {
     if (reply != original) change(reply, by);
   }
   void change(std::uint32_t number, int by) {
-    // relaxed, both: read-modify-writes of one variable have one order, and no other data hangs on it.
+    // relaxed, both: read-modify-writes of one variable have one order, and no other data hangs on
+    // it.
     const int now = linked_[number].fetch_add(by, std::memory_order_relaxed) + by;
     if (now < 0 || now > 1) is_exceeded_.store(true, std::memory_order_relaxed);
   }
@@ -97,7 +107,7 @@ struct steps {
   std::uint32_t now = start_jiffy;
   census* watch = nullptr;
   // Found out.
-  std::string calls{};  // m(ay_insert) c(lash) b(efore_link) a(fter_link)
+  std::string calls{};        // m(ay_insert) c(lash) b(efore_link) a(fter_link)
   nf_conn* winner = nullptr;  // referenced
   dir winner_dir = dir::original;
 
@@ -172,7 +182,8 @@ class small_core {
 
   bool kill(local& l, nf_conn& e) {
     // acq_rel: of several killers one goes on, ordered after whatever the entry's confirm did.
-    if ((e.status.fetch_or(status::dying, std::memory_order_acq_rel) & status::dying) != 0) return false;
+    if ((e.status.fetch_or(status::dying, std::memory_order_acq_rel) & status::dying) != 0)
+      return false;
     if (watch != nullptr) watch->leaves(e);  // ahead of unlink: a successor may enter at once
     table.unlink(l, e);
     put(l, e);
@@ -192,13 +203,16 @@ class small_core {
   }
 
   found<nf_conn> find_get(local& l, const key& k, std::uint32_t now = start_jiffy) {
+    for (unsigned step = 0; step < T::prefetch_steps; ++step) table.prefetch(l, k.hash, step);
     return table.find_get(l, k, now, [&](nf_conn& e) {
-      // Judged again under the reference, as in the kernel: type-safe memory may have been recycled.
+      // Judged again under the reference, as in the kernel: type-safe memory may have been
+      // recycled.
       if (e.is_confirmed() && e.is_expired(now)) kill(l, e);
       put(l, e);
     });
   }
-  /// Whom a lookup finds; not referenced, so only to be compared, or while something else references it.
+  /// Whom a lookup finds; not referenced, so only to be compared, or while something else
+  /// references it.
   nf_conn* whom(local& l, const key& k, std::uint32_t now = start_jiffy) {
     const found<nf_conn> hit = find_get(l, k, now);
     if (hit.entry != nullptr) put(l, *hit.entry);
@@ -209,16 +223,23 @@ class small_core {
   template <class Want, class Take>
   bool scan(local& l, Want&& want, Take&& take) {
     bool is_finished = true;
-    for (std::size_t b = 0; b < table.bucket_count(); ++b) is_finished &= table.scan(l, b, want, take);
+    for (std::size_t b = 0; b < table.bucket_count(); ++b)
+      is_finished &= table.scan(l, b, want, take);
     return is_finished;
   }
   std::size_t count_nodes(local& l) {
     std::size_t count = 0;
-    scan(l, [&](nf_conn&, dir) { return ++count, scan_verdict::next; }, [](nf_conn&, dir) {});
+    scan(
+        l,
+        [&](nf_conn&, dir) { return ++count, scan_verdict::next; },
+        [](nf_conn&, dir) {});
     return count;
   }
   void clear(local& l) {
-    scan(l, [](nf_conn&, dir) { return scan_verdict::take; }, [&](nf_conn& e, dir) { bury(l, e); });
+    scan(
+        l,
+        [](nf_conn&, dir) { return scan_verdict::take; },
+        [&](nf_conn& e, dir) { bury(l, e); });
   }
 
   /// What must hold when nobody holds anything: nothing linked, everything freed, exactly once.
@@ -227,7 +248,8 @@ class small_core {
     // relaxed, both: at rest.
     const std::uint64_t in = allocated.load(std::memory_order_relaxed);
     const std::uint64_t out = freed.load(std::memory_order_relaxed);
-    demand(in == out, "D.4 " + std::to_string(in) + " allocated, " + std::to_string(out) + " freed");
+    demand(in == out,
+           "D.4 " + std::to_string(in) + " allocated, " + std::to_string(out) + " freed");
     demand(table.is_valid(), "is_valid() is false for an empty table");
   }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// What every table is asked, as far as one thread can ask it.
 ///
-/// A check is a function of a table type that returns what is broken, in one sentence that begins with the
-/// letter of the guarantee; an empty string if nothing is. So the same functions judge real tables
-/// (table_suite.h) and are judged themselves, on tables with planted faults (table_suite_test.cc).
+/// A check is a function of a table type that returns what is broken, in one sentence that begins
+/// with the letter of the guarantee; an empty string if nothing is. So the same functions judge
+/// real tables (table_suite.h) and are judged themselves, on tables with planted faults
+/// (table_suite_test.cc).
 #pragma once
+
+#include "impls/core/small_core.h"
 
 #include <array>
 #include <cstddef>
@@ -14,8 +17,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "impls/core/small_core.h"
 
 namespace ct::core::checks {
 
@@ -30,9 +31,11 @@ finding found_under_both_tuples() {
       demand(core.whom(l, make_key(n)) == nullptr, "A.2 an entry is found before it was inserted");
     }
     steps s;
-    demand(core.insert(l, e, s) == insert_status::inserted, "B.1 the insert into an empty table failed");
+    demand(core.insert(l, e, s) == insert_status::inserted,
+           "B.1 the insert into an empty table failed");
     demand(s.calls == "mba", "B.1 the steps of an insert ran as '" + s.calls + "', not as 'mba'");
-    demand(use_of(e) == 2, "A.3 after the insert there are other references than the packet's and the table's");
+    demand(use_of(e) == 2,
+           "A.3 after the insert there are other references than the packet's and the table's");
     demand(core.table.is_valid(), "is_valid() is false with one entry");
     for (const dir d : {dir::original, dir::reply}) {
       const found<nf_conn> hit = core.find_get(l, e.hash_node(d).key());
@@ -64,7 +67,8 @@ finding zones_and_netns_are_separate() {
     std::array<std::array<nf_conn*, 2>, 2> all{};
     for (unsigned zone = 0; zone < 2; ++zone) {
       for (unsigned net = 0; net < 2; ++net) {
-        demand(core.whom(l, at(1, zone, net)) == nullptr, "A.2 an entry of another zone or netns is found");
+        demand(core.whom(l, at(1, zone, net)) == nullptr,
+               "A.2 an entry of another zone or netns is found");
         nf_conn& e = core.make(l, at(1, zone, net), at(2, zone, net));
         steps s;
         demand(core.insert(l, e, s) == insert_status::inserted,
@@ -99,7 +103,8 @@ finding expired_goes_to_reap() {
     nf_conn& e = core.add(l, make_key(1), make_key(2), 0x200);
     const std::uint32_t deadline = start_jiffy + 0x200;  // wraps
     for (const std::uint32_t n : {1U, 2U}) {
-      demand(core.whom(l, make_key(n), deadline - 1) == &e, "E.1 an entry is taken for expired a jiffy early");
+      demand(core.whom(l, make_key(n), deadline - 1) == &e,
+             "E.1 an entry is taken for expired a jiffy early");
       int reaped = 0;
       bool is_referenced = false;
       const auto reap = [&](nf_conn& expired) {
@@ -128,9 +133,11 @@ finding unconfirmed_is_not_found() {
     nf_conn& e = core.make(l, make_key(1), make_key(2));
     steps s;
     s.confirms = false;
-    demand(core.insert(l, e, s) == insert_status::inserted, "B.1 the insert into an empty table failed");
+    demand(core.insert(l, e, s) == insert_status::inserted,
+           "B.1 the insert into an empty table failed");
     for (const std::uint32_t n : {1U, 2U}) {
-      demand(core.whom(l, make_key(n)) == nullptr, "A.2 a linked entry is found before it is CONFIRMED");
+      demand(core.whom(l, make_key(n)) == nullptr,
+             "A.2 a linked entry is found before it is CONFIRMED");
       // Relative, it would look expired since long.
       demand(core.whom(l, make_key(n), start_jiffy + 5000) == nullptr && use_of(e) == 2,
              "E.1 an unconfirmed entry was judged by its timeout");
@@ -152,7 +159,8 @@ finding refused_leaves_nothing() {
     nf_conn& e = core.make(l, make_key(1), make_key(2));
     steps refusing;
     refusing.is_welcome = false;
-    demand(core.insert(l, e, refusing) == insert_status::refused, "B.3 may_insert said no and was not heard");
+    demand(core.insert(l, e, refusing) == insert_status::refused,
+           "B.3 may_insert said no and was not heard");
     demand(refusing.calls == "m", "B.3 a refused insert went on: '" + refusing.calls + "'");
     demand(use_of(e) == 1, "B.3 a refused entry has another reference than the packet's");
     demand(core.whom(l, make_key(1)) == nullptr && core.whom(l, make_key(2)) == nullptr,
@@ -160,9 +168,11 @@ finding refused_leaves_nothing() {
     demand(core.count_nodes(l) == 0, "B.3 a scan shows a refused entry");
     demand(core.table.is_valid(), "is_valid() is false after a refused insert");
     steps s;
-    demand(core.insert(l, e, s) == insert_status::inserted, "B.1 what was refused once cannot be inserted");
+    demand(core.insert(l, e, s) == insert_status::inserted,
+           "B.1 what was refused once cannot be inserted");
     steps again;
-    demand(core.insert(l, e, again) == insert_status::refused, "B.3 a confirmed entry was inserted again");
+    demand(core.insert(l, e, again) == insert_status::refused,
+           "B.3 a confirmed entry was inserted again");
     core.bury(l, e);
     core.demand_empty(l);
   });
@@ -200,20 +210,24 @@ finding clash_leaves_nothing_and_names_the_winner() {
       steps s;
       demand(core.insert(l, loser, s) == insert_status::clash, what + "not noticed");
       demand(s.calls == "mc", what + "steps ran as '" + s.calls + "', not as 'mc'");
-      demand(s.winner == winners[c.winner] && s.winner_dir == c.winner_dir, what + "wrong winner named");
+      demand(s.winner == winners[c.winner] && s.winner_dir == c.winner_dir,
+             what + "wrong winner named");
       demand(use_of(loser) == 1, what + "the loser was referenced");
-      demand(core.whom(l, make_key(9)) == nullptr, what + "the loser's other tuple was left behind (B.1)");
+      demand(core.whom(l, make_key(9)) == nullptr,
+             what + "the loser's other tuple was left behind (B.1)");
       demand(core.count_nodes(l) == 4, what + "a scan shows more than the winners");
       demand(core.table.is_valid(), what + "is_valid() is false after it");
       core.put(l, loser);
     }
     for (const std::uint32_t n : {1U, 2U, 3U, 4U}) {
-      demand(core.whom(l, make_key(n)) == winners[(n - 1) / 2], "C.2 a winner of a clash is not found");
+      demand(core.whom(l, make_key(n)) == winners[(n - 1) / 2],
+             "C.2 a winner of a clash is not found");
     }
     nf_conn& loser = core.make(l, make_key(2), make_key(1));
     core.bury(l, *winners[0]);
     steps s;
-    demand(core.insert(l, loser, s) == insert_status::inserted, "C.1 a dead entry still stands in the way");
+    demand(core.insert(l, loser, s) == insert_status::inserted,
+           "C.1 a dead entry still stands in the way");
     core.bury(l, loser);
     core.bury(l, *winners[1]);
     core.demand_empty(l);
@@ -232,7 +246,8 @@ finding both_tuples_in_one_bucket() {
       const key original = make_key(first, 99);
       const key reply = make_key(second, 99);
       nf_conn& e = core.add(l, original, reply);
-      demand(core.table.is_valid(), "is_valid() is false with an entry that lies in one bucket twice");
+      demand(core.table.is_valid(),
+             "is_valid() is false with an entry that lies in one bucket twice");
       demand(core.count_nodes(l) == 2, "E.2 a scan does not show both tuplehashes of one bucket");
       const found<nf_conn> hit = core.find_get(l, original);
       demand(hit.entry == &e, "A.1 an entry that lies in one bucket twice is not found");
@@ -243,13 +258,15 @@ finding both_tuples_in_one_bucket() {
 
       nf_conn& loser = core.make(l, reply, original);
       steps s;
-      demand(core.insert(l, loser, s) == insert_status::clash && s.winner == &e, "C.1 a clash was not noticed");
+      demand(core.insert(l, loser, s) == insert_status::clash && s.winner == &e,
+             "C.1 a clash was not noticed");
       core.put(l, loser);
 
       core.kill(l, e);
       demand(core.whom(l, original) == nullptr && core.whom(l, reply) == nullptr,
              "D.2 a killed entry that lay in one bucket twice is found");
-      demand(core.count_nodes(l) == 0, "D.2 a killed entry that lay in one bucket twice is still linked");
+      demand(core.count_nodes(l) == 0,
+             "D.2 a killed entry that lay in one bucket twice is still linked");
       core.put(l, e);
     }
     core.demand_empty(l);
@@ -310,7 +327,8 @@ finding unlink_removes_both_and_only_those() {
       typename T::local& l = t.l;
       const auto key_of = [&](std::uint32_t n) { return make_key(n, n % 3 * hash_step); };
       std::map<std::uint32_t, nf_conn*> linked;
-      for (std::uint32_t n = 0; n < count; ++n) linked[n] = &core.add(l, key_of(2 * n), key_of(2 * n + 1));
+      for (std::uint32_t n = 0; n < count; ++n)
+        linked[n] = &core.add(l, key_of(2 * n), key_of(2 * n + 1));
       for (std::uint32_t i = 0; i < count; ++i) {
         nf_conn& victim = *linked[i * 3 % count];
         linked.erase(i * 3 % count);
@@ -320,8 +338,9 @@ finding unlink_removes_both_and_only_those() {
           const auto at = linked.find(n / 2);
           nf_conn* const expected = at == linked.end() ? nullptr : at->second;
           nf_conn* const got = core.whom(l, key_of(n));
-          demand(got == expected, expected == nullptr ? "D.2 a tuple of a killed entry finds something"
-                                                      : "A.1 the kill of another entry hid this one");
+          demand(got == expected,
+                 expected == nullptr ? "D.2 a tuple of a killed entry finds something"
+                                     : "A.1 the kill of another entry hid this one");
         }
         demand(core.count_nodes(l) == 2 * linked.size(), "D.2 a killed entry is still linked");
         core.put(l, victim);
@@ -344,8 +363,9 @@ finding referenced_memory_is_not_reused() {
       others.push_back(&core.make(l, make_key(100 + n), make_key(500 + n)));
       demand(others.back() != &e, "D.4 the memory of a referenced entry was reused");
     }
-    demand(e.hash_node(dir::original).matches(make_key(1)) && use_of(e) == 1 && e.has(status::dying),
-           "A.3 a referenced entry changed");
+    demand(
+        e.hash_node(dir::original).matches(make_key(1)) && use_of(e) == 1 && e.has(status::dying),
+        "A.3 a referenced entry changed");
     core.put(l, e);
     for (nf_conn* other : others) core.put(l, *other);
     core.demand_empty(l);
@@ -362,13 +382,15 @@ finding freed_memory_is_reused() {
     for (std::uint32_t round = 0; round < 2000; ++round) {
       nf_conn& e = core.make(l, make_key(round), make_key(5000 + round));
       steps s;
-      demand(core.insert(l, e, s) == insert_status::inserted, "B.1 an insert without obstacle failed");
+      demand(core.insert(l, e, s) == insert_status::inserted,
+             "B.1 an insert without obstacle failed");
       if (!T::promises.empty()) core.kill(l, e);
       core.put(l, e);
       core.table.quiescent(l);
       if (round == 100) bytes = core.table.memory_bytes();
     }
-    demand(core.table.memory_bytes() <= bytes, "D.4 memory grows though as many entries are freed as allocated");
+    demand(core.table.memory_bytes() <= bytes,
+           "D.4 memory grows though as many entries are freed as allocated");
     core.demand_empty(l);
   });
 }
@@ -382,7 +404,8 @@ finding stores_nothing() {
     typename T::local& l = t.l;
     nf_conn& e = core.make(l, make_key(1), make_key(2));
     steps s;
-    demand(core.insert(l, e, s) == insert_status::inserted, "a table without promises refused an entry");
+    demand(core.insert(l, e, s) == insert_status::inserted,
+           "a table without promises refused an entry");
     demand(s.calls.empty() && use_of(e) == 1, "a table without promises ran steps of an insert");
     demand(core.whom(l, make_key(1)) == nullptr && core.whom(l, make_key(2)) == nullptr,
            "a table without promises found an entry");

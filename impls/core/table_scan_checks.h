@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// What is asked of a table's walk: every tuplehash shown, stop and take obeyed, no lock held in take (E.2).
+/// What is asked of a table's walk: every tuplehash shown, stop and take obeyed, no lock held in
+/// take (E.2).
 #pragma once
+
+#include "impls/core/small_core.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -8,8 +11,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "impls/core/small_core.h"
 
 namespace ct::core::checks {
 
@@ -25,7 +26,9 @@ inline constexpr scan_shape scan_shapes[] = {{500, false}, {4, true}, {100, true
 template <class T>
 struct filled : bench_of_one<T> {
   explicit filled(scan_shape shape) {
-    const auto key_of = [&](std::uint32_t n) { return make_key(n, shape.is_one_bucket ? 3 : spread(n)); };
+    const auto key_of = [&](std::uint32_t n) {
+      return make_key(n, shape.is_one_bucket ? 3 : spread(n));
+    };
     for (std::uint32_t n = 0; n < shape.entries; ++n) {
       all.push_back(&this->core.add(this->l, key_of(2 * n), key_of(2 * n + 1)));
     }
@@ -40,7 +43,11 @@ finding scan_shows_each_once() {
       filled<T> t(shape);
       shown_nodes shown;
       const bool is_finished = t.core.scan(
-          t.l, [&](nf_conn& e, dir d) { return ++shown[{&e, d}], scan_verdict::next; }, [](nf_conn&, dir) {});
+          t.l,
+          [&](nf_conn& e, dir d) {
+            return ++shown[{&e, d}], scan_verdict::next;
+          },
+          [](nf_conn&, dir) {});
       demand(is_finished, "E.2 a scan that nobody stopped was not finished");
       demand(shown.size() == 2 * t.all.size(), "E.2 a scan does not show every tuplehash");
       for (const auto& [node, times] : shown) {
@@ -62,7 +69,9 @@ finding scan_stops() {
         t.l,
         [&](nf_conn&, dir) {
           ++wanted;
-          return wanted == 1 ? scan_verdict::take : wanted < 5 ? scan_verdict::next : scan_verdict::stop;
+          return wanted == 1  ? scan_verdict::take
+                 : wanted < 5 ? scan_verdict::next
+                              : scan_verdict::stop;
         },
         [&](nf_conn& e, dir) {
           ++taken;
@@ -71,7 +80,8 @@ finding scan_stops() {
     demand(!is_finished, "E.2 a scan that was stopped says that it was finished");
     demand(wanted == 5, "E.2 a scan went on after stop");
     demand(taken == 1, "E.2 what was taken before stop was not handed over");
-    demand(t.core.count_nodes(t.l) == 40 && t.core.table.is_valid(), "E.2 a stopped scan left something behind");
+    demand(t.core.count_nodes(t.l) == 40 && t.core.table.is_valid(),
+           "E.2 a stopped scan left something behind");
     for (nf_conn* e : t.all) t.core.bury(t.l, *e);
     t.core.demand_empty(t.l);
   });
@@ -86,7 +96,8 @@ finding take_that_leaves_entries_linked() {
       shown_nodes taken;
       bool is_referenced = true;
       t.core.scan(
-          t.l, [](nf_conn&, dir) { return scan_verdict::take; },
+          t.l,
+          [](nf_conn&, dir) { return scan_verdict::take; },
           [&](nf_conn& e, dir d) {
             ++taken[{&e, d}];
             is_referenced &= use_of(e) >= 3;
@@ -126,7 +137,10 @@ finding take_that_unlinks() {
         const key other = make_key(90000, k.hash);
         t.core.put(t.l, t.core.add(t.l, other, make_key(90001, k.hash)));
       };
-      t.core.scan(t.l, [](nf_conn&, dir) { return scan_verdict::take; }, kill);
+      t.core.scan(
+          t.l,
+          [](nf_conn&, dir) { return scan_verdict::take; },
+          kill);
       demand(is_found, "E.2 a taken entry that was not killed is not linked");
       demand(is_gone, "D.2 an entry killed in take is found");
       demand(kills >= t.all.size(), "E.2 a pass that takes everything left entries linked");

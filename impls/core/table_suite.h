@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The tests of every registered table. The generated file that includes this has defined `tables`, a
-/// std::tuple of them; what is demanded follows from each one's claims.
+/// The tests of every registered table. The generated file that includes this has defined `tables`,
+/// a std::tuple of them; what is demanded follows from each one's claims.
 #pragma once
-
-#include <catch2/catch.hpp>
 
 #include "impls/core/table_checks.h"
 #include "impls/core/table_scan_checks.h"
@@ -11,11 +9,14 @@
 #include "spec/guarantees.h"
 #include "spec/table.h"
 
+#include <catch2/catch.hpp>
+
 namespace ct::core::checks {
 
 /// Demands a check of a table that promises what it is about; of another nothing is known.
 template <class T, class Check>
 void demand_of(bool is_promised, Check&& check) {
+  static_assert(ct::table<T>);
   if (is_promised) {
     CHECK(check() == finding{});
   } else {
@@ -29,48 +30,108 @@ constexpr bool promises(letter l) {
   return T::promises.has(l);
 }
 
+TEMPLATE_LIST_TEST_CASE(
+    "an entry is found under both tuples after insert and under neither before or after its life",
+    "[table]",
+    tables) {
+  demand_of<TestType>(stores<TestType>, found_under_both_tuples<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("zones and netns keep equal tuples apart", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, zones_and_netns_are_separate<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("an expired entry goes to reap, referenced, and is not returned",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::e1), expired_goes_to_reap<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("an entry that is not confirmed is not found", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, unconfirmed_is_not_found<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("an insert that may_insert refuses leaves nothing behind",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::b3), refused_leaves_nothing<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a clash in any pair of tuples leaves nothing behind and names the winner",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::c2),
+                      clash_leaves_nothing_and_names_the_winner<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE(
+    "an entry may lie in one bucket with both tuples, even if they are one flow",
+    "[table]",
+    tables) {
+  demand_of<TestType>(stores<TestType>, both_tuples_in_one_bucket<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("limit + 1 nodes of a chain are passed and limit + 2 refuse the entry",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::b4), chain_limit_is_the_kernels<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("unlink removes both tuplehashes and only those", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, unlink_removes_both_and_only_those<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a scan at rest shows every tuplehash exactly once", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, scan_shows_each_once<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a scan stops where it is told to", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, scan_stops<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a scan ends although take leaves the entries linked", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, take_that_leaves_entries_linked<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("take may unlink, look up and insert: no lock is held", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, take_that_unlinks<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a pass over all buckets removes exactly what expired", "[table]", tables) {
+  demand_of<TestType>(promises<TestType>(letter::e2), a_pass_removes_what_expired<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("memory is not reused while it is referenced", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, referenced_memory_is_not_reused<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("memory is reused after the last put", "[table]", tables) {
+  demand_of<TestType>(true, freed_memory_is_reused<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a table without promises stores nothing", "[table]", tables) {
+  demand_of<TestType>(!stores<TestType>, stores_nothing<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("four threads insert, find, kill and scan few keys and see nothing wrong",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(stores<TestType>, churn<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("of four inserts of one flow one goes in, of four kills one returns true",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::c2), storm<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("both tuples come and go together, as far as claimed", "[table]", tables) {
+  demand_of<TestType>(stores<TestType>, both_tuples_come_and_go_together<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("growth loses no entry and hides none from lookups", "[table]", tables) {
+  demand_of<TestType>(promises<TestType>(letter::f1) && promises<TestType>(letter::f2),
+                      growth_loses_nothing<TestType>);
+}
+
 }  // namespace ct::core::checks
-
-// Each of these names a check, the claim without which it is not demanded, and what it shows.
-#define CT_TABLE_TEST(sentence, is_promised, check)                        \
-  TEMPLATE_LIST_TEST_CASE(sentence, "[table]", tables) {                   \
-    using namespace ct::core::checks;                                      \
-    using ct::letter;                                                      \
-    static_assert(ct::table<TestType>);                                    \
-    demand_of<TestType>(is_promised, [] { return check<TestType>(); });    \
-  }
-
-CT_TABLE_TEST("an entry is found under both tuples after insert and under neither before or after its life",
-              stores<TestType>, found_under_both_tuples)
-CT_TABLE_TEST("zones and netns keep equal tuples apart", stores<TestType>, zones_and_netns_are_separate)
-CT_TABLE_TEST("an expired entry goes to reap, referenced, and is not returned",
-              promises<TestType>(letter::e1), expired_goes_to_reap)
-CT_TABLE_TEST("an entry that is not confirmed is not found", stores<TestType>, unconfirmed_is_not_found)
-CT_TABLE_TEST("an insert that may_insert refuses leaves nothing behind", promises<TestType>(letter::b3),
-              refused_leaves_nothing)
-CT_TABLE_TEST("a clash in any pair of tuples leaves nothing behind and names the winner",
-              promises<TestType>(letter::c2), clash_leaves_nothing_and_names_the_winner)
-CT_TABLE_TEST("an entry may lie in one bucket with both tuples, even if they are one flow", stores<TestType>,
-              both_tuples_in_one_bucket)
-CT_TABLE_TEST("limit + 1 nodes of a chain are passed and limit + 2 refuse the entry",
-              promises<TestType>(letter::b4), chain_limit_is_the_kernels)
-CT_TABLE_TEST("unlink removes both tuplehashes and only those", stores<TestType>,
-              unlink_removes_both_and_only_those)
-CT_TABLE_TEST("a scan at rest shows every tuplehash exactly once", stores<TestType>, scan_shows_each_once)
-CT_TABLE_TEST("a scan stops where it is told to", stores<TestType>, scan_stops)
-CT_TABLE_TEST("a scan ends although take leaves the entries linked", stores<TestType>,
-              take_that_leaves_entries_linked)
-CT_TABLE_TEST("take may unlink, look up and insert: no lock is held", stores<TestType>, take_that_unlinks)
-CT_TABLE_TEST("a pass over all buckets removes exactly what expired", promises<TestType>(letter::e2),
-              a_pass_removes_what_expired)
-CT_TABLE_TEST("memory is not reused while it is referenced", stores<TestType>, referenced_memory_is_not_reused)
-CT_TABLE_TEST("memory is reused after the last put", true, freed_memory_is_reused)
-CT_TABLE_TEST("a table without promises stores nothing", !stores<TestType>, stores_nothing)
-
-CT_TABLE_TEST("four threads insert, find, kill and scan few keys and see nothing wrong", stores<TestType>, churn)
-CT_TABLE_TEST("of four inserts of one flow one goes in, of four kills one returns true",
-              promises<TestType>(letter::c2), storm)
-CT_TABLE_TEST("both tuples come and go together, as far as claimed", stores<TestType>,
-              both_tuples_come_and_go_together)
-CT_TABLE_TEST("growth loses no entry and hides none from lookups",
-              promises<TestType>(letter::f1) && promises<TestType>(letter::f2), growth_loses_nothing)

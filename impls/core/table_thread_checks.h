@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// What is asked of a table by four threads at once, over few keys, so that everything collides and memory is
-/// recycled at once.
+/// What is asked of a table by four threads at once, over few keys, so that everything collides and
+/// memory is recycled at once.
 ///
-/// Operations are counted, not timed; each thread's choices come from a fixed seed, the interleaving from the
-/// machine. A check here can miss a fault; how often it finds the planted ones, table_suite_test.cc says.
-/// Callbacks run within noexcept verbs, so they note what they see in a `report` instead of throwing.
+/// Operations are counted, not timed; each thread's choices come from a fixed seed, the
+/// interleaving from the machine. A check here can miss a fault; how often it finds the planted
+/// ones, table_suite_test.cc says. Callbacks run within noexcept verbs, so they note what they see
+/// in a `report` instead of throwing.
 #pragma once
+
+#include "impls/core/small_core.h"
+#include "spec/random.h"
 
 #include <array>
 #include <atomic>
@@ -14,25 +18,32 @@
 #include <cstdint>
 #include <latch>
 #include <mutex>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "impls/core/small_core.h"
-
 namespace ct::core::checks {
 
 inline constexpr unsigned threads = 4;
+/// Of each thread: some time slices long, so that two cores are enough to interleave four threads.
+inline constexpr unsigned operations = 50'000;
+/// One in so many times a thread yields where it holds something: on a busy machine each costs a
+/// time slice.
+inline constexpr std::uint32_t yield_odds = 256;
 
 /// The first thing that a thread found broken.
 class report {
  public:
   void note(bool holds, const char* what) {
     if (holds) return;
+    is_broken_.store(true, std::memory_order_relaxed);  // relaxed: ends loops a little earlier
     const std::lock_guard guard(lock_);
     if (first_.empty()) first_ = what;
   }
+  /// Nobody needs to go on.
+  bool is_broken() const {
+    return is_broken_.load(std::memory_order_relaxed);
+  }  // relaxed: see note
   finding result() const {
     const std::lock_guard guard(lock_);
     return first_;
@@ -42,6 +53,17 @@ class report {
   mutable std::mutex lock_;
   // Guarded by lock_.
   finding first_;
+  // Atomic.
+  std::atomic<bool> is_broken_{false};
+};
+
+class tally {
+ public:
+  void add() { count_.fetch_add(1, std::memory_order_relaxed); }  // relaxed: only counted
+  unsigned count() const { return count_.load(std::memory_order_relaxed); }  // relaxed: at rest
+
+ private:
+  std::atomic<unsigned> count_{0};
 };
 
 /// Runs body(thread number, local, random numbers) in each of the threads, started together.
@@ -52,7 +74,7 @@ void in_threads(small_core<T>& core, Body&& body) {
   for (unsigned n = 0; n < threads; ++n) {
     running.emplace_back([&, n] {
       typename T::local l(core.table);
-      std::minstd_rand random(n + 1);
+      random_source random(n + 1);
       start.arrive_and_wait();
       body(n, l, random);
     });
@@ -71,7 +93,10 @@ inline key private_key(unsigned n, std::uint32_t which) {
 template <class T>
 class churner {
  public:
-  churner(small_core<T>& core, typename T::local& l, std::minstd_rand& random, report& r,
+  churner(small_core<T>& core,
+          typename T::local& l,
+          random_source& random,
+          report& r,
           std::atomic<std::uint32_t>& now)
       : core_(core), l_(l), random_(random), report_(r), now_(now) {}
 
@@ -87,7 +112,8 @@ class churner {
     const insert_status status = core_.table.insert(l_, e, s);
     report_.note(status == insert_status::inserted || status == insert_status::clash,
                  "C.2 an insert among few keys was neither done nor a clash");
-    report_.note((status == insert_status::clash) == (s.winner != nullptr), "C.2 a clash without a winner");
+    report_.note((status == insert_status::clash) == (s.winner != nullptr),
+                 "C.2 a clash without a winner");
     if (s.winner != nullptr) {
       const tuplehash& node = s.winner->hash_node(s.winner_dir);
       report_.note(node.matches(original) || node.matches(reply),
@@ -109,8 +135,9 @@ class churner {
     report_.note(is_right, "A.2 an entry was found by a key that it does not answer to");
     report_.note(e.is_confirmed(), "A.2 an entry was found that is not CONFIRMED");
     report_.note(!e.is_expired(now), "E.1 an entry was found that had expired before the lookup");
-    if (dice(8) == 0) std::this_thread::yield();
-    report_.note(!is_right || e.hash_node(hit.dir).matches(k), "A.3 a referenced entry got another meaning");
+    if (dice(yield_odds) == 0) std::this_thread::yield();
+    report_.note(!is_right || e.hash_node(hit.dir).matches(k),
+                 "A.3 a referenced entry got another meaning");
     if (dice(4) == 0) core_.kill(l_, e);
     core_.put(l_, e);
   }
@@ -123,14 +150,16 @@ class churner {
     steps s;
     // relaxed: any recent jiffy will do.
     s.now = now_.load(std::memory_order_relaxed);
-    report_.note(core_.insert(l_, e, s) == insert_status::inserted, "C.2 an entry without rival was not inserted");
+    report_.note(core_.insert(l_, e, s) == insert_status::inserted,
+                 "C.2 an entry without rival was not inserted");
     for (unsigned i = 0; i < 4; ++i) {
       report_.note(core_.whom(l_, i % 2 == 0 ? original : reply, s.now) == &e,
                    "A.1 a confirmed entry was not found while others came and went");
     }
     core_.kill(l_, e);
-    report_.note(core_.whom(l_, original, s.now) == nullptr && core_.whom(l_, reply, s.now) == nullptr,
-                 "D.2 an entry was found after its kill");
+    report_.note(
+        core_.whom(l_, original, s.now) == nullptr && core_.whom(l_, reply, s.now) == nullptr,
+        "D.2 an entry was found after its kill");
     core_.put(l_, e);
   }
 
@@ -140,13 +169,15 @@ class churner {
     core_.scan(
         l_,
         [&](nf_conn& e, dir) {
-          if (!e.is_confirmed() || number_of(e.hash_node(dir::original)) >= shared_keys) return scan_verdict::next;
+          if (!e.is_confirmed() || number_of(e.hash_node(dir::original)) >= shared_keys)
+            return scan_verdict::next;
           return e.is_expired(now) || dice(8) == 0 ? scan_verdict::take : scan_verdict::next;
         },
         [&](nf_conn& e, dir) {
           report_.note(use_of(e) != 0, "A.3 take got an entry without a reference");
-          // Between want and its reference the memory may have been recycled, for somebody's private entry, or
-          // for one that is not linked yet: as in the kernel, the judgement is made again under the reference.
+          // Between want and its reference the memory may have been recycled, for somebody's
+          // private entry, or for one that is not linked yet: as in the kernel, the judgement is
+          // made again under the reference.
           if (e.is_confirmed() && number_of(e.hash_node(dir::original)) < shared_keys) {
             core_.bury(l_, e);
           } else {
@@ -155,28 +186,28 @@ class churner {
         });
   }
 
-  std::uint32_t dice(std::uint32_t sides) { return static_cast<std::uint32_t>(random_() >> 8) % sides; }
+  std::uint32_t dice(std::uint32_t sides) { return random_.below(sides); }
 
  private:
   small_core<T>& core_;
   typename T::local& l_;
-  std::minstd_rand& random_;
+  random_source& random_;
   report& report_;
   std::atomic<std::uint32_t>& now_;
 };
 
 /// Everything at once. A.1-3, C.1, C.2, D.2, D.4, E.1.
 template <class T>
-finding churn(unsigned operations = 20'000) {
-  return find_out([operations] {
+finding churn() {
+  return find_out([] {
     small_core<T> core(4);
     census watch(shared_keys + 2 * threads);
     core.watch = &watch;
     report r;
     std::atomic<std::uint32_t> now{start_jiffy};
-    in_threads(core, [&](unsigned n, typename T::local& l, std::minstd_rand& random) {
+    in_threads(core, [&](unsigned n, typename T::local& l, random_source& random) {
       churner<T> work(core, l, random, r, now);
-      for (unsigned i = 0; i < operations; ++i) {
+      for (unsigned i = 0; i < operations && !r.is_broken(); ++i) {
         const std::uint32_t what = work.dice(64);
         if (what < 28) {
           work.insert_some();
@@ -187,11 +218,11 @@ finding churn(unsigned operations = 20'000) {
         } else if (core.table.bucket_count() <= 16 || work.dice(16) == 0) {
           work.collect();
         }
+        r.note(!watch.is_exceeded(), "C.1 two linked entries answered to one key");
         core.table.quiescent(l);
       }
     });
     demand(r.result().empty(), r.result());
-    demand(!watch.is_exceeded(), "C.1 two linked entries answered to one key");
     typename T::local l(core.table);
     demand(core.table.is_valid(), "is_valid() is false after the churn");
     core.clear(l);
@@ -204,20 +235,22 @@ finding churn(unsigned operations = 20'000) {
 
 /// Four inserts of one flow, half of them crosswise, then four kills of who won. C.2, D.1, D.2.
 template <class T>
-finding storm(unsigned rounds = 2'000) {
-  return find_out([rounds] {
+finding storm() {
+  return find_out([] {
+    constexpr unsigned rounds = 300;
     small_core<T> core(4);
     report r;
     std::barrier meet(static_cast<std::ptrdiff_t>(threads));
-    std::atomic<unsigned> inserted{0};
-    std::atomic<unsigned> clashed{0};
-    std::atomic<unsigned> killed{0};
+    tally inserted;
+    tally clashed;
+    tally killed;
     std::array<std::atomic<nf_conn*>, 2> winner{};  // [round % 2]
-    in_threads(core, [&](unsigned n, typename T::local& l, std::minstd_rand&) {
+    in_threads(core, [&](unsigned n, typename T::local& l, random_source&) {
       for (unsigned i = 0; i < rounds; ++i) {
+        if (r.is_broken()) return meet.arrive_and_drop();
         const key original = shared_key(n % 2);
         const key reply = shared_key(1 - n % 2);
-        // relaxed, all of this function: the barrier orders the phases.
+        // relaxed: the barriers order this and what follows.
         if (n == 0) winner[(i + 1) % 2].store(nullptr, std::memory_order_relaxed);
         nf_conn& e = core.make(l, original, reply);
         core.table.quiescent(l);
@@ -225,13 +258,16 @@ finding storm(unsigned rounds = 2'000) {
         steps s;
         const insert_status status = core.insert(l, e, s);
         if (status == insert_status::inserted) {
-          inserted.fetch_add(1, std::memory_order_relaxed);
-          winner[i % 2].store(&e, std::memory_order_relaxed);
+          inserted.add();
+          winner[i % 2].store(&e, std::memory_order_relaxed);  // relaxed: see above
         } else if (status == insert_status::clash) {
-          clashed.fetch_add(1, std::memory_order_relaxed);
+          clashed.add();
         }
         core.table.quiescent(l);
         meet.arrive_and_wait();
+        r.note(inserted.count() == i + 1 && clashed.count() == (threads - 1) * (i + 1),
+               "C.2 of four inserts of one flow not exactly one went in and three clashed");
+        // relaxed: see above
         nf_conn* const known = winner[i % 2].load(std::memory_order_relaxed);
         r.note(status == insert_status::inserted || s.winner == known,
                "C.2 the loser of a clash was told of another entry than the winner");
@@ -241,7 +277,7 @@ finding storm(unsigned rounds = 2'000) {
         meet.arrive_and_wait();
         if (hit.entry != nullptr) {
           if (core.kill(l, *hit.entry)) {
-            killed.fetch_add(1, std::memory_order_relaxed);
+            killed.add();
             r.note(core.whom(l, original) == nullptr && core.whom(l, reply) == nullptr,
                    "D.2 an entry was found after its kill");
           }
@@ -252,12 +288,8 @@ finding storm(unsigned rounds = 2'000) {
         meet.arrive_and_wait();
       }
     });
-    // relaxed, all: the threads were joined.
-    demand(inserted.load(std::memory_order_relaxed) == rounds &&
-               clashed.load(std::memory_order_relaxed) == rounds * (threads - 1),
-           "C.2 of four inserts of one flow not exactly one went in and three clashed");
-    demand(killed.load(std::memory_order_relaxed) == rounds, "D.1 of four kills not exactly one returned true");
     demand(r.result().empty(), r.result());
+    demand(killed.count() == rounds, "D.1 of four kills not exactly one returned true");
     typename T::local l(core.table);
     core.demand_empty(l);
   });
@@ -277,8 +309,9 @@ class observer {
     const bool is_other_found = core_.whom(l_, keys[1]) == &e;
     // acquire: DYING is set before unlink begins; if it is not set now, nobody has begun.
     const bool is_dying = (e.status.load(std::memory_order_acquire) & status::dying) != 0;
-    report_.note(is_other_found || is_dying || !T::promises.has(letter::b2),
-                 "B.2 an entry was found by one tuple and not by the other, though nobody killed it");
+    report_.note(
+        is_other_found || is_dying || !T::promises.has(letter::b2),
+        "B.2 an entry was found by one tuple and not by the other, though nobody killed it");
     // Our reference keeps e from being recycled, and the dead are not inserted again: gone is gone.
     for (unsigned i = 0; i < 8 && T::promises.has(letter::d3); ++i) {
       if (core_.whom(l_, keys[is_mirrored ? 1 : 0]) == &e) continue;
@@ -297,29 +330,33 @@ class observer {
 
 /// Two threads insert and kill, two look at both tuples. B.2, D.3 as far as claimed.
 template <class T>
-finding both_tuples_come_and_go_together(unsigned operations = 20'000) {
-  return find_out([operations] {
+finding both_tuples_come_and_go_together() {
+  return find_out([] {
     small_core<T> core(4);
     report r;
-    in_threads(core, [&](unsigned n, typename T::local& l, std::minstd_rand& random) {
-      observer<T> eyes(core, l, r);
-      for (unsigned i = 0; i < operations; ++i) {
-        const auto dice = static_cast<std::uint32_t>(random() >> 8);
-        if (n % 2 == 0) {
-          eyes.look(dice % 4, (dice & 4) != 0);
-        } else {
-          // Flows 0-1 and 2-3, each in two chains.
-          const std::uint32_t original = dice % 4;
-          nf_conn& e = core.make(l, shared_key(original), shared_key(original ^ 1));
-          steps s;
-          if (core.insert(l, e, s) == insert_status::inserted) {
-            if ((dice & 4) != 0) std::this_thread::yield();
-            core.kill(l, e);
-          }
-          core.put(l, e);
+    tally done;
+    in_threads(core, [&](unsigned n, typename T::local& l, random_source& random) {
+      if (n % 2 == 0) {
+        observer<T> eyes(core, l, r);
+        while (done.count() < threads / 2 && !r.is_broken()) {
+          eyes.look(random.below(4), random.below(2) != 0);
+          core.table.quiescent(l);
         }
+        return;
+      }
+      for (unsigned i = 0; i < operations / 5 && !r.is_broken(); ++i) {
+        // Flows 0-1 and 2-3, each in two chains.
+        const std::uint32_t original = random.below(4);
+        nf_conn& e = core.make(l, shared_key(original), shared_key(original ^ 1));
+        steps s;
+        if (core.insert(l, e, s) == insert_status::inserted) {
+          if (random.below(yield_odds) == 0) std::this_thread::yield();
+          core.kill(l, e);
+        }
+        core.put(l, e);
         core.table.quiescent(l);
       }
+      done.add();
     });
     demand(r.result().empty(), r.result());
     typename T::local l(core.table);
@@ -329,17 +366,19 @@ finding both_tuples_come_and_go_together(unsigned operations = 20'000) {
 
 /// Tables that claim F: grown from one bucket by one thread, while the others look up what is in.
 template <class T>
-finding growth_loses_nothing(std::uint32_t entries = 20'000) {
-  return find_out([entries] {
+finding growth_loses_nothing() {
+  return find_out([] {
+    constexpr std::uint32_t entries = 20'000;
     small_core<T> core(1);
     report r;
     std::atomic<std::uint32_t> count{0};
-    in_threads(core, [&](unsigned n, typename T::local& l, std::minstd_rand& random) {
+    in_threads(core, [&](unsigned n, typename T::local& l, random_source& random) {
       if (n == 0) {
         for (std::uint32_t i = 0; i < entries; ++i) {
           nf_conn& e = core.make(l, make_key(2 * i), make_key(2 * i + 1));
           steps s;
-          r.note(core.insert(l, e, s) == insert_status::inserted, "F.1 an insert failed while the table grew");
+          r.note(core.insert(l, e, s) == insert_status::inserted,
+                 "F.1 an insert failed while the table grew");
           core.put(l, e);
           // release: pairs with the acquire below; whoever sees the count may demand the entry.
           count.store(i + 1, std::memory_order_release);
@@ -351,7 +390,7 @@ finding growth_loses_nothing(std::uint32_t entries = 20'000) {
         core.table.quiescent(l);
         in = count.load(std::memory_order_acquire);  // acquire: pairs with the release above
         if (in == 0) continue;
-        const key k = make_key(static_cast<std::uint32_t>(random() >> 8) % (2 * in));
+        const key k = make_key(random.below(2 * in));
         const found<nf_conn> hit = core.find_get(l, k);
         r.note(hit.entry != nullptr && hit.entry->hash_node(hit.dir).matches(k),
                "F.2 a lookup missed an entry while the table grew");

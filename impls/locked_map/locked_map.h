@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// One mutex around std::unordered_map: the floor, so simple that its correctness can be seen.
 ///
-/// Everything happens under one mutex, so every verb is one instant: nothing is ever half done for anybody who
-/// looks. What is kept follows from that and from references: a lookup takes its reference under the mutex,
-/// where the table's own is alive (it is put after unlink). `reap` and `take` run after the mutex was left, on
-/// references taken under it. Memory may be reused at once (`reuse::exclusive`).
+/// Everything happens under one mutex, so every verb is one instant: nothing is ever half done for
+/// anybody who looks. What is kept follows from that and from references: a lookup takes its
+/// reference under the mutex, where the table's own is alive (it is put after unlink). `reap` and
+/// `take` run after the mutex was left, on references taken under it. Memory may be reused at once
+/// (`reuse::exclusive`).
 ///
-/// Two tuples that are one flow have one key, hence one element; it answers as the reply tuple, as the kernel's
-/// chains do, and a scan shows both tuplehashes.
-/// The map never rehashes (its load factor is out of reach), so that `bucket` means the same in two scans.
+/// Two tuples that are one flow have one key, hence one element; it answers as the reply tuple, as
+/// the kernel's chains do, and a scan shows both tuplehashes. The map never rehashes (its load
+/// factor is out of reach), so that `bucket` means the same in two scans.
 ///
-/// Lock order: the mutex, then what the core's steps take. Progress: blocking; every verb waits for every other.
-/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, H.1 (D.1 and H.1 are the core's). **Not kept:** B.4, G.1, G.2; F.1 and F.2
-/// are void. Cost: one mutex, one map search a tuple; insert allocates two map nodes, scan where it takes entries.
-/// Limit: without memory for these the program ends.
-/// Source: none; what a programmer writes first.
+/// Lock order: the mutex, then what the core's steps take. Progress: blocking; every verb waits for
+/// every other.
+/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2 (D.1 is the core's). **Not kept:** B.4, G.1, G.2;
+/// F.1 and F.2 are void. Cost: one mutex, one map search a tuple; insert allocates two map nodes,
+/// scan where it takes entries. Limit: without memory for these the program ends. Source: none;
+/// what a programmer writes first.
 #pragma once
+
+#include "impls/core/nf_conn.h"
+#include "impls/sync/slab.h"
+#include "spec/table.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,10 +29,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include "impls/core/nf_conn.h"
-#include "impls/sync/slab.h"
-#include "spec/table.h"
 
 namespace ct::locked_map {
 
@@ -36,9 +38,20 @@ class table {
   using slab = sync::slab<entry, sync::reuse::exclusive>;
 
   static constexpr std::string_view summary = "one mutex around std::unordered_map, the floor";
-  static constexpr claims promises = {letter::a1, letter::a2, letter::a3, letter::b1, letter::b2, letter::b3,
-                                      letter::c1, letter::c2, letter::d1, letter::d2, letter::d3, letter::d4,
-                                      letter::e1, letter::e2};
+  static constexpr claims promises = {letter::a1,
+                                      letter::a2,
+                                      letter::a3,
+                                      letter::b1,
+                                      letter::b2,
+                                      letter::b3,
+                                      letter::c1,
+                                      letter::c2,
+                                      letter::d1,
+                                      letter::d2,
+                                      letter::d3,
+                                      letter::d4,
+                                      letter::e1,
+                                      letter::e2};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}
@@ -65,7 +78,7 @@ class table {
     reap(*hit.entry);
     return {};
   }
-  static constexpr unsigned prefetch_steps = 0;  // it would need the mutex
+  static constexpr unsigned prefetch_steps = 0;  // would need the mutex
   void prefetch(local&, std::uint32_t, unsigned) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
@@ -111,7 +124,8 @@ class table {
         map_.size() * (sizeof(map::value_type) + sizeof(void*)) + bucket_count_ * sizeof(void*);
     return map_bytes + slab_.memory_bytes();
   }
-  /// At rest: each element's entry answers to its key, is found by its other key too, confirmed, referenced.
+  /// At rest: each element's entry answers to its key, is found by its other key too, confirmed,
+  /// referenced.
   bool is_valid() const {
     if (map_.bucket_count() != bucket_count_) return false;
     for (const auto& [k, e] : map_) {
@@ -145,8 +159,10 @@ class table {
       for (const dir d : {dir::original, dir::reply}) {
         if (!e->hash_node(d).matches(k)) continue;
         switch (want(*e, d)) {
-          case scan_verdict::next: break;
-          case scan_verdict::stop: return false;
+          case scan_verdict::next:
+            break;
+          case scan_verdict::stop:
+            return false;
           case scan_verdict::take:
             e->get();  // as in find_get
             taken.push_back({e, d});

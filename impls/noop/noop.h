@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A table that stores nothing: what is left of a measurement when the table is taken out.
 ///
-/// Every lookup misses, every insert is said to have worked, though neither before_link nor after_link ran: the
-/// packet's reference stays the only one, and its put frees the entry. So the core works as if each packet
-/// were the first of a connection: packets, trackers, allocation, statistics.
-/// There is nothing to synchronise but the slab. It promises no letter and takes part in timing only.
+/// Every lookup misses, every insert is said to have worked, though neither before_link nor
+/// after_link ran: the packet's reference stays the only one, and its put frees the entry. So the
+/// core works as if each packet were the first of a connection: packets, trackers, allocation,
+/// statistics. There is nothing to synchronise but the slab. It promises no letter and takes part
+/// in timing only.
 /// Source: none; /dev/null among tables.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
 
 #include "impls/core/nf_conn.h"
 #include "impls/sync/slab.h"
 #include "spec/table.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace ct::noop {
 

@@ -1,48 +1,54 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// A spinlock in every bucket, and readers take it too: the simplest table whose writers do not queue up.
+/// A spinlock in every bucket, and readers take it too: the simplest table whose writers do not
+/// queue up.
 ///
-/// **Who may look at what.** A bucket is a chain of tuplehashes and its lock, side by side in 16 bytes
-/// (core/locked_chain.h). Nothing of a chain is read or written without its lock, by lookups neither. So no
-/// reader is ever late: when unlink has let go of both locks, nobody walks over the entry any more, and its
-/// memory may have a new meaning at once. That needs no grace period, no re-check and no type-safe memory;
-/// the slab is `reuse::exclusive`, and AddressSanitizer reports whoever proves this wrong.
+/// **Who may look at what.** A bucket is a chain of tuplehashes and its lock, side by side in 16
+/// bytes (core/locked_chain.h). Nothing of a chain is read or written without its lock, by lookups
+/// neither. So no reader is ever late: when unlink has let go of both locks, nobody walks over the
+/// entry any more, and its memory may have a new meaning at once. That needs no grace period, no
+/// re-check and no type-safe memory; the slab is `reuse::exclusive`, and AddressSanitizer reports
+/// whoever proves this wrong.
 ///
-/// **References.** A lookup takes its reference while it holds the bucket's lock. There the count is not 0: a
-/// linked entry has the table's reference, which its killer puts after unlink, and unlink needs this lock.
+/// **References.** A lookup takes its reference while it holds the bucket's lock. There the count
+/// is not 0: a linked entry has the table's reference, which its killer puts after unlink, and
+/// unlink needs this lock.
 ///
-/// **Writers** hold the locks of both buckets, of the original and of the reply tuple, from the search for a
-/// clash until the entry is CONFIRMED, and likewise while they unlink. A lookup holds only one of them, yet
-/// both tuples appear and vanish at one instant (B.2, D.3): the instant at which the writer holds both locks.
-/// A lookup that found the entry had its bucket before that, one that no longer finds it had it after.
-/// Compare `rcu`, where a reader may pass between the two stores.
+/// **Writers** hold the locks of both buckets, of the original and of the reply tuple, from the
+/// search for a clash until the entry is CONFIRMED, and likewise while they unlink. A lookup holds
+/// only one of them, yet both tuples appear and vanish at one instant (B.2, D.3): the instant at
+/// which the writer holds both locks. A lookup that found the entry had its bucket before that, one
+/// that no longer finds it had it after. Compare `rcu`, where a reader may pass between the two
+/// stores.
 ///
-/// **Expiry.** Of the nodes that a lookup walks over only the one of the key is tested: a walk reads one cache
-/// line a node, not the timeout's as well (the kernel tests every node). The others are gc's.
+/// **Expiry.** Of the nodes that a lookup walks over only the one of the key is tested: a walk
+/// reads one cache line a node, not the timeout's as well (the kernel tests every node). The others
+/// are gc's.
 ///
-/// **Lock order.** Bucket locks by index, lower first, the same once; at most two. Inside: what the core does in
-/// its steps. No lock is held when `reap` and `take` run.
+/// **Lock order.** Bucket locks by index, lower first, the same once; at most two. Inside: what the
+/// core does in its steps. No lock is held when `reap` and `take` run.
 ///
-/// **Progress.** Blocking: a lookup waits for a writer in its bucket, and for other lookups. It also *writes* the
-/// bucket's cache line, hit or miss, so that lookups of one busy bucket on many cores pass this line round.
+/// **Progress.** Blocking: a lookup waits for a writer in its bucket, and for other lookups. It
+/// also *writes* the bucket's cache line, hit or miss, so that lookups of one busy bucket on many
+/// cores pass this line round.
 ///
-/// **Kept:** A.1-3, B.1-4, C.1-2, D.1-4, E.1-2, G.2, H.1 (D.1 and H.1 are the core's). **Not kept:** G.1; F.1 and F.2 are
-/// void, the number of buckets is fixed.
-/// Cost: lookup two atomic read-modify-writes (lock, reference), 1 + chain/2 cache lines; insert and unlink two
-/// locks and three cache lines a tuple. Nothing is allocated but the entry.
-/// Source: the locking of nf_conntrack_core.c, Linux 6.18, without RCU and with a lock for each bucket where the
-/// kernel has 1024 for all.
+/// **Kept:** A.1-3, B.1-4, C.1-2, D.1-4, E.1-2, G.2 (D.1 is the core's). **Not kept:** G.1; F.1 and
+/// F.2 are void, the number of buckets is fixed.
+/// Cost: lookup two atomic read-modify-writes (lock, reference), 1 + chain/2 cache lines; insert
+/// and unlink two locks and three cache lines a tuple. Nothing is allocated but the entry.
+/// Source: the locking of nf_conntrack_core.c, Linux 6.18, without RCU and with a lock for each
+/// bucket where the kernel has 1024 for all.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <mutex>
-#include <string_view>
 
 #include "impls/core/chain_array.h"
 #include "impls/core/locked_chain.h"
 #include "impls/core/nf_conn.h"
 #include "impls/sync/slab.h"
 #include "spec/table.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
 
 namespace ct::spinlock {
 
@@ -52,9 +58,22 @@ class table {
   using slab = sync::slab<entry, sync::reuse::exclusive>;
 
   static constexpr std::string_view summary = "a spinlock in every bucket, readers lock too";
-  static constexpr claims promises = {letter::a1, letter::a2, letter::a3, letter::b1, letter::b2, letter::b3,
-                                      letter::b4, letter::c1, letter::c2, letter::d1, letter::d2, letter::d3,
-                                      letter::d4, letter::e1, letter::e2, letter::g2};
+  static constexpr claims promises = {letter::a1,
+                                      letter::a2,
+                                      letter::a3,
+                                      letter::b1,
+                                      letter::b2,
+                                      letter::b3,
+                                      letter::b4,
+                                      letter::c1,
+                                      letter::c2,
+                                      letter::d1,
+                                      letter::d2,
+                                      letter::d3,
+                                      letter::d4,
+                                      letter::e1,
+                                      letter::e2,
+                                      letter::g2};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}
@@ -66,12 +85,17 @@ class table {
   /// Guarantees: A.*, E.1; linearizes while the bucket's lock is held. Cost: O(chain).
   template <class Reap>
   found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept;
-  /// The bucket, then its first node, which may have left meanwhile: its address is used, not its memory.
+  /// The bucket, to be written; then the first node and the references of its entry.
   static constexpr unsigned prefetch_steps = 2;
   void prefetch(local&, std::uint32_t hash, unsigned step) noexcept {
     const core::locked_chain& bucket = buckets_.of(hash);
     if (step == 0) return __builtin_prefetch(&bucket, 1);
-    __builtin_prefetch(bucket.first());
+    const std::uintptr_t node = bucket.hint();
+    __builtin_prefetch(reinterpret_cast<const void*>(node));
+    // A node is not read without the lock, so its direction is unknown: the lines behind it are its
+    // other node and the references, or the references and the protocol's state.
+    __builtin_prefetch(reinterpret_cast<const void*>(node + sizeof(core::tuplehash)));
+    __builtin_prefetch(reinterpret_cast<const void*>(node + 2 * sizeof(core::tuplehash)));
   }
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
@@ -89,9 +113,11 @@ class table {
   std::size_t bucket_count() const noexcept { return buckets_.size(); }
 
   void quiescent(local&) noexcept {}
-  std::size_t memory_bytes() const noexcept { return buckets_.memory_bytes() + slab_.memory_bytes(); }
-  /// At rest: chains are sound, each node lies in the bucket of its hash, alone with its key, its entry is
-  /// confirmed, referenced and linked by its other node too.
+  std::size_t memory_bytes() const noexcept {
+    return buckets_.memory_bytes() + slab_.memory_bytes();
+  }
+  /// At rest: chains are sound, each node lies in the bucket of its hash, alone with its key, its
+  /// entry is confirmed, referenced and linked by its other node too.
   bool is_valid() const;
 
  private:
@@ -105,7 +131,8 @@ class table {
   core::chain_array buckets_;
   // Guards itself.
   slab slab_;
-  // Lock order: (1) bucket of lower index; (2) bucket of higher index; (3) what the core's steps take.
+  // Lock order: (1) bucket of lower index; (2) bucket of higher index; (3) what the core's steps
+  // take.
 };
 
 template <class Reap>
@@ -140,9 +167,12 @@ insert_status table::insert(local&, entry& e, Steps& steps) noexcept {
   const std::size_t limit = steps.chain_limit();
   for (core::tuplehash& node : e.tuplehash) {
     switch (search(node, limit, steps)) {
-      case search_result::present: return insert_status::clash;
-      case search_result::too_long: return insert_status::chain_too_long;
-      case search_result::absent: break;
+      case search_result::present:
+        return insert_status::clash;
+      case search_result::too_long:
+        return insert_status::chain_too_long;
+      case search_result::absent:
+        break;
     }
   }
   steps.before_link(e);
@@ -153,7 +183,9 @@ insert_status table::insert(local&, entry& e, Steps& steps) noexcept {
 }
 
 template <class Steps>
-table::search_result table::search(core::tuplehash& wanted, std::size_t limit, Steps& steps) noexcept {
+table::search_result table::search(core::tuplehash& wanted,
+                                   std::size_t limit,
+                                   Steps& steps) noexcept {
   const key k = wanted.key();
   std::size_t passed = 0;
   core::tuplehash* node = buckets_.of(k.hash).first();

@@ -1,56 +1,64 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// oneTBB's concurrent_hash_map under the life cycle of conntrack: what a good general-purpose map gives.
+/// oneTBB's concurrent_hash_map under the life cycle of conntrack: what a good general-purpose map
+/// gives.
 ///
-/// **The map** takes a key (tuple, zone, netns, with its hash) to the tuplehash that answers to it. Every element has
-/// a reader-writer lock of its own, held by an *accessor* (writer) or *const_accessor* (reader). Elements are
-/// chained in buckets with a lock each, which the map takes and leaves within its calls.
+/// **The map** takes a key (tuple, zone, netns, with its hash) to the tuplehash that answers to it.
+/// Every element has a reader-writer lock of its own, held by an *accessor* (writer) or
+/// *const_accessor* (reader). Elements are chained in buckets with a lock each, which the map takes
+/// and leaves within its calls.
 ///
-/// **Who may look at what.** A lookup holds a const_accessor on the element while it takes its reference; the
-/// element is there, so the table's reference is, which the killer puts only after unlink. Nothing is read
-/// without a reference or an accessor, so memory may be reused at once (`reuse::exclusive`).
+/// **Who may look at what.** A lookup holds a const_accessor on the element while it takes its
+/// reference; the element is there, so the table's reference is, which the killer puts only after
+/// unlink. Nothing is read without a reference or an accessor, so memory may be reused at once
+/// (`reuse::exclusive`).
 ///
-/// **Insert** puts *both* keys into the map, each insertion returning its element write-locked, and only then
-/// looks at what it got: an element that was there already is the winner of a clash (kept from being unlinked by
-/// our accessor), one that is new is ours, and is erased again on every way out but success. Meanwhile a
-/// lookup of either key waits at the element, and another insert of it as well. When the accessors are let go
-/// both keys are findable, or neither ever was: B.1, B.2, C.1, C.2.
-/// **Unlink** takes both accessors, then erases. A lookup that found the entry had its accessor before that; one
-/// that waited finds the element gone and the key absent: both tuples vanish at the instant at which both
-/// accessors are held (D.3).
+/// **Insert** puts *both* keys into the map, each insertion returning its element write-locked, and
+/// only then looks at what it got: an element that was there already is the winner of a clash (kept
+/// from being unlinked by our accessor), one that is new is ours, and is erased again on every way
+/// out but success. Meanwhile a lookup of either key waits at the element, and another insert of it
+/// as well. When the accessors are let go both keys are findable, or neither ever was: B.1, B.2,
+/// C.1, C.2.
+/// **Unlink** takes both accessors, then erases. A lookup that found the entry had its accessor
+/// before that; one that waited finds the element gone and the key absent: both tuples vanish at
+/// the instant at which both accessors are held (D.3).
 ///
-/// **Two tuples that are one flow** (10.0.0.1:5 to 10.0.0.1:5) have one key: one element, which leads to
-/// the reply node, as lookups of the kernel find it (linked last, at the head).
+/// **Two tuples that are one flow** (10.0.0.1:5 to 10.0.0.1:5) have one key: one element, which
+/// leads to the reply node, as lookups of the kernel find it (linked last, at the head).
 ///
-/// **Walks.** The map forbids iteration beside writers; core/entry_index.h lies beside it for `scan`. It is
-/// written under the accessors: after the map and CONFIRMED on insert, before the map on unlink.
+/// **Walks.** The map forbids iteration beside writers; core/entry_index.h lies beside it for
+/// `scan`. It is written under the accessors: after the map and CONFIRMED on insert, before the map
+/// on unlink.
 ///
-/// **Lock order.** Element of the lesser key (hash, then words), element of the greater key, one chain of the index;
-/// each may wait for a bucket lock within the map. The map itself waits for an element under a bucket lock only
-/// for a bounded while, then lets go and begins again, so that our second element cannot deadlock with it.
+/// **Lock order.** Element of the lesser key (hash, then words), element of the greater key, one
+/// chain of the index; each may wait for a bucket lock within the map. The map itself waits for an
+/// element under a bucket lock only for a bounded while, then lets go and begins again, so that our
+/// second element cannot deadlock with it.
 ///
-/// **Progress.** Blocking: a lookup waits for a writer of its key, and for the map where it splits a bucket.
-/// **Growth.** The map doubles when it is full, beside readers and writers; the index keeps its size.
+/// **Progress.** Blocking: a lookup waits for a writer of its key, and for the map where it splits
+/// a bucket.
+/// **Growth.** The map doubles when it is full, beside readers and writers; the index keeps its
+/// size.
 ///
-/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, F.1-2, G.2, H.1 (D.1 and H.1 are the core's). **Not kept:** B.4 (the map shows
-/// no chains: its growth bounds them, unless an enemy knows the hash), G.1.
-/// Cost: lookup five atomic read-modify-writes (bucket and element lock and unlock, reference) and three dependent
-/// cache lines; insert allocates two map nodes. Limit: without memory for these the program ends.
+/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, F.1-2, G.2 (D.1 is the core's). **Not kept:**
+/// B.4 (the map shows no chains; growth bounds them, unless an enemy knows the hash), G.1.
+/// Cost: lookup five atomic read-modify-writes (bucket and element lock and unlock, reference) and
+/// three dependent cache lines; insert allocates two map nodes. Limit: without memory for these the
+/// program ends.
 /// Source: oneTBB 2021.8, oneapi/tbb/concurrent_hash_map.h.
 #pragma once
-
-#include <oneapi/tbb/concurrent_hash_map.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <tuple>
-#include <utility>
 
 #include "impls/core/entry_index.h"
 #include "impls/core/nf_conn.h"
 #include "impls/sync/slab.h"
 #include "spec/table.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <oneapi/tbb/concurrent_hash_map.h>
+#include <string_view>
+#include <tuple>
+#include <utility>
 
 namespace ct::tbb {
 
@@ -59,10 +67,25 @@ class table {
   using entry = core::nf_conn;
   using slab = sync::slab<entry, sync::reuse::exclusive>;
 
-  static constexpr std::string_view summary = "oneTBB's concurrent_hash_map, a lock in every element";
-  static constexpr claims promises = {letter::a1, letter::a2, letter::a3, letter::b1, letter::b2, letter::b3,
-                                      letter::c1, letter::c2, letter::d1, letter::d2, letter::d3, letter::d4,
-                                      letter::e1, letter::e2, letter::f1, letter::f2, letter::g2};
+  static constexpr std::string_view summary =
+      "oneTBB's concurrent_hash_map, a lock in every element";
+  static constexpr claims promises = {letter::a1,
+                                      letter::a2,
+                                      letter::a3,
+                                      letter::b1,
+                                      letter::b2,
+                                      letter::b3,
+                                      letter::c1,
+                                      letter::c2,
+                                      letter::d1,
+                                      letter::d2,
+                                      letter::d3,
+                                      letter::d4,
+                                      letter::e1,
+                                      letter::e2,
+                                      letter::f1,
+                                      letter::f2,
+                                      letter::g2};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}
@@ -98,8 +121,9 @@ class table {
         map_.size() * (sizeof(map::value_type) + node_bytes) + map_.bucket_count() * bucket_bytes;
     return map_bytes + index_.memory_bytes() + slab_.memory_bytes();
   }
-  /// At rest: the index is sound; each of its nodes is what the map knows under its key (its other node, if
-  /// both have one key), each element of the map is in the index, its entry confirmed and referenced.
+  /// At rest: the index is sound; each of its nodes is what the map knows under its key (its other
+  /// node, if both have one key), each element of the map is in the index, its entry confirmed and
+  /// referenced.
   bool is_valid() const;
 
  private:
@@ -134,8 +158,8 @@ class table {
   core::entry_index index_;
   // Guards itself.
   slab slab_;
-  // Lock order: (1) element of the lesser key; (2) element of the greater key; (3) a chain of index_, or what
-  // the core's steps take.
+  // Lock order: (1) element of the lesser key; (2) element of the greater key; (3) a chain of
+  // index_, or what the core's steps take.
 };
 
 template <class Reap>
