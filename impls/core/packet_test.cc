@@ -26,7 +26,26 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::authentication_header;
+using build::bytes;
+using build::ethernet;
+using build::ethertype_of;
+using build::extension;
+using build::fragment_header;
+using build::icmp;
+using build::icmpv6;
+using build::ipv4;
+using build::ipv6;
+using build::layer4;
+using build::linux_sll;
+using build::linux_sll2;
+using build::loopback;
+using build::options_header;
+using build::other;
+using build::payload;
+using build::tcp;
+using build::udp;
+using build::view;
 
 constexpr std::array links = {link_type::null,
                               link_type::ethernet,

@@ -17,7 +17,24 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::addr;
+using build::append;
+using build::authentication_header;
+using build::bytes;
+using build::fragment_header;
+using build::icmp;
+using build::icmpv6;
+using build::ipv4;
+using build::ipv6;
+using build::layer4;
+using build::options_header;
+using build::other;
+using build::payload;
+using build::put16;
+using build::put8;
+using build::raw;
+using build::udp;
+using build::view;
 
 const char* const client = "10.0.0.1";
 const char* const server = "10.0.0.2";
