@@ -77,7 +77,9 @@ TEST_CASE("five ICMP types are errors, types above 18 INVALID, the others querie
 }
 
 TEST_CASE("ICMPv6 types below 128 are errors, ten are untracked, the others queries") {
-  const std::set<int> untracked = {130, 131, 132, 133, 134, 135, 136, 143, 151, 153};
+  // As a live 6.18.44 has it: of multicast router discovery (RFC 4286) termination, 153, is not
+  // one.
+  const std::set<int> untracked = {130, 131, 132, 133, 134, 135, 136, 143, 151, 152};
   for (int type = 0; type < 256; ++type) {
     if (type == 137) continue;  // redirect: below
     CAPTURE(type);
