@@ -14,7 +14,19 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::authentication_header;
+using build::bytes;
+using build::extension;
+using build::fragment_header;
+using build::ipv4;
+using build::ipv6;
+using build::layer4;
+using build::options_header;
+using build::other;
+using build::payload;
+using build::put16;
+using build::put8;
+using build::udp;
 
 const layer4 datagram = udp({.source_port = 4000, .dest_port = 53}, payload(8));
 

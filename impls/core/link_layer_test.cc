@@ -14,7 +14,21 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::addr;
+using build::append;
+using build::bytes;
+using build::checksum_add;
+using build::checksum_fold;
+using build::ethernet;
+using build::ipv4;
+using build::ipv6;
+using build::linux_sll;
+using build::linux_sll2;
+using build::loopback;
+using build::put16;
+using build::raw;
+using build::tcp;
+using build::udp;
 
 /// A DNS query of 1 byte, by hand: 192.0.2.1:4660 -> 192.0.2.53:53, TTL 63.
 bytes golden_ipv4() {
@@ -141,7 +155,7 @@ TEST_CASE("the builder's frames are the golden ones") {
   CHECK(built4 == expected4);
   bytes built6 =
       ipv6({.hop_limit = 62},
-           tcp({.source_port = 443, .dest_port = 50000, .seq = 1, .flags = tcp_bit::syn}));
+           tcp({.source_port = 443, .dest_port = 50000, .seq = 1, .flags = build::tcp_bit::syn}));
   put16(built6, 56, 0);
   CHECK(built6 == golden_ipv6());
   const bytes by_hand = golden_ipv4();

@@ -79,7 +79,7 @@ constexpr bool is_untracked_type(std::uint8_t type) {
     case 136:  // neighbour advertisement
     case 143:  // multicast listener report, version 2
     case 151:  // multicast router advertisement
-    case 153:  // multicast router termination
+    case 152:  // multicast router solicitation
       return true;
     default:
       return false;

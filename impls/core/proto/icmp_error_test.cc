@@ -17,7 +17,24 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::addr;
+using build::append;
+using build::authentication_header;
+using build::bytes;
+using build::fragment_header;
+using build::icmp;
+using build::icmpv6;
+using build::ipv4;
+using build::ipv6;
+using build::layer4;
+using build::options_header;
+using build::other;
+using build::payload;
+using build::put16;
+using build::put8;
+using build::raw;
+using build::udp;
+using build::view;
 
 const char* const client = "10.0.0.1";
 const char* const server = "10.0.0.2";
@@ -60,7 +77,9 @@ TEST_CASE("five ICMP types are errors, types above 18 INVALID, the others querie
 }
 
 TEST_CASE("ICMPv6 types below 128 are errors, ten are untracked, the others queries") {
-  const std::set<int> untracked = {130, 131, 132, 133, 134, 135, 136, 143, 151, 153};
+  // As a live 6.18.44 has it: of multicast router discovery (RFC 4286) termination, 153, is not
+  // one.
+  const std::set<int> untracked = {130, 131, 132, 133, 134, 135, 136, 143, 151, 152};
   for (int type = 0; type < 256; ++type) {
     if (type == 137) continue;  // redirect: below
     CAPTURE(type);

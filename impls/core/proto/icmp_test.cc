@@ -17,7 +17,14 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::bytes;
+using build::icmp;
+using build::icmpv6;
+using build::ipv4;
+using build::ipv6;
+using build::other;
+using build::payload;
+using build::view;
 
 bytes v4(std::uint8_t type, std::uint16_t id = 77, std::uint8_t code = 0) {
   return ipv4({}, icmp({.type = type, .code = code, .id = id}, payload(8)));

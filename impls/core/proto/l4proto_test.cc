@@ -21,7 +21,15 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::addr;
+using build::bytes;
+using build::ipv4;
+using build::ipv6;
+using build::other;
+using build::payload;
+using build::tcp;
+using build::udp;
+using build::view;
 
 /// A tuple of any protocol; the four trackers are drawn often, and ICMP types where inverses are.
 rc::Gen<tuple> any_tuple() {

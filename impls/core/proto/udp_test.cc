@@ -14,7 +14,13 @@
 namespace ct::core {
 namespace {
 
-using namespace build;
+using build::bytes;
+using build::ipv4;
+using build::other;
+using build::payload;
+using build::put16;
+using build::udp;
+using build::view;
 
 bytes request() {
   return ipv4({.src = "10.0.0.1", .dst = "10.0.0.2"},
