@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The TCP tracker: one packet against one entry.
 ///
-/// Steps, in the kernel's order: the header (tcp_segment.h); for an entry that is not confirmed yet, what its first
-/// packet tells; the transition table (tcp_table.h); the rules that overrule the table (reopening, resynchronisation,
-/// challenge ACKs, RSTs); the window (tcp_window.h); then state, timeout, ASSURED, accounting.
-/// Everything up to the choice of the timeout happens under the entry's lock; killing, status bits and counters do not.
-/// Limits: checksums are not verified; no SYN proxy, no sequence adjustment by NAT, no events.
-/// Source: nf_conntrack_tcp_packet(), nf_tcp_handle_invalid(), tcp_can_early_drop(), Linux 6.18 with the direction
-/// test of late RSTs that its stable releases have (commit bed6e04be8e6).
-#include <algorithm>
-#include <mutex>
-
+/// Steps, in the kernel's order: the header (tcp_segment.h); for an entry that is not confirmed
+/// yet, what its first packet tells; the transition table (tcp_table.h); the rules that overrule
+/// the table (reopening, resynchronisation, challenge ACKs, RSTs); the window (tcp_window.h); then
+/// state, timeout, ASSURED, accounting. Everything up to the choice of the timeout happens under
+/// the entry's lock; killing, status bits and counters do not. Limits: checksums are not verified;
+/// no SYN proxy, no sequence adjustment by NAT, no events. Source: nf_conntrack_tcp_packet(),
+/// nf_tcp_handle_invalid(), tcp_can_early_drop(), Linux 6.18 with the direction test of late RSTs
+/// that its stable releases have (commit bed6e04be8e6).
 #include "impls/core/proto/l4proto.h"
 #include "impls/core/proto/tcp_segment.h"
 #include "impls/core/proto/tcp_table.h"
 #include "impls/core/proto/tcp_window.h"
 #include "spec/jiffies.h"
 
+#include <algorithm>
+#include <mutex>
+
 namespace ct::core {
 
 namespace {
 
-/// Below this, an entry is left to expire by itself when both sides sent a FIN or RST that did not fit.
+/// Below this, an entry is left to expire by itself when both sides sent a FIN or RST that did not
+/// fit.
 constexpr std::int32_t shrink_left_min = static_cast<std::int32_t>(seconds(120));
 
 /// One packet on its entry; alive while the entry's lock is held.
@@ -48,27 +50,30 @@ struct transition {
 /// What the rules around the table make of a packet.
 enum class ruling : std::uint8_t {
   check_window,
-  skip_window,    ///< take it as if it were in the window
-  leave,          ///< accepted; state and timeout stay
-  reopen,         ///< the entry must make room for a new connection
+  skip_window,  ///< take it as if it were in the window
+  leave,        ///< accepted; state and timeout stay
+  reopen,       ///< the entry must make room for a new connection
   invalid_state,
   invalid_rst,
 };
 
-/// A SYN on a finished connection begins a new one if a side closed it in good order, or if the SYN's own side reset it.
+/// A SYN on a finished connection begins a new one if a side closed it in good order, or if the
+/// SYN's own side reset it.
 bool may_reopen(const judged& j) {
   const unsigned flags = j.tcp.seen[0].flags | j.tcp.seen[1].flags;
   return (flags & tcp_flag::close_init) != 0 ||
          (j.tcp.last_dir == j.d && j.last_was(tcp_kind::rst));
 }
 
-/// Does this SYN/ACK answer the SYN that was passed unjudged just before? Then both ends agree, and only we do not.
+/// Does this SYN/ACK answer the SYN that was passed unjudged just before? Then both ends agree, and
+/// only we do not.
 bool answers_ignored_syn(const judged& j) {
   return j.is(tcp_kind::synack) && j.last_was(tcp_kind::syn) && j.tcp.last_dir != j.d &&
          j.segment.ack == j.tcp.last_end;
 }
 
-/// Starts over from the remembered SYN; the SYN/ACK's side is learnt from the SYN/ACK by the window check.
+/// Starts over from the remembered SYN; the SYN/ACK's side is learnt from the SYN/ACK by the window
+/// check.
 void resynchronise(tcp_data& tcp, dir d) {
   tcp.last_flags &= static_cast<std::uint8_t>(~tcp_flag::expect_challenge_ack);
   tcp_direction& opener = tcp.seen[index(tcp.last_dir)];
@@ -95,7 +100,8 @@ void remember_ignored(const judged& j) {
     apply_options(options, j.segment);
     j.tcp.last_flags = options.flags;
     j.tcp.last_wscale = options.td_scale;
-    // The peer, which waits for the ACK of its FIN, may answer the SYN with a challenge ACK (RFC 5961, section 4).
+    // The peer, which waits for the ACK of its FIN, may answer the SYN with a challenge ACK (RFC
+    // 5961, section 4).
     if (j.tcp.state == tcp_state::last_ack) j.tcp.last_flags |= tcp_flag::expect_challenge_ack;
   }
   // Or this is such a challenge ACK, to a SYN: the client's RST will carry its number.
@@ -143,10 +149,11 @@ bool closes_data_train(const judged& j) {
   return j.last_was(tcp_kind::ack) && j.tcp.last_dir == j.d && j.segment.seq == j.tcp.last_end;
 }
 
-/// Does the RST acknowledge a SYN or ACK that passed without a judgement: a half-open connection ends.
+/// Does the RST acknowledge a SYN or ACK that passed without a judgement: a half-open connection
+/// ends.
 bool rejects_unjudged(const judged& j) {
-  const bool rejects_syn = j.ct.has(status::seen_reply) && j.last_was(tcp_kind::syn) &&
-                           j.tcp.last_dir != j.d;
+  const bool rejects_syn =
+      j.ct.has(status::seen_reply) && j.last_was(tcp_kind::syn) && j.tcp.last_dir != j.d;
   const bool rejects_ack = !j.ct.has(status::assured) && j.last_was(tcp_kind::ack);
   return (rejects_syn || rejects_ack) && j.segment.ack == j.tcp.last_end;
 }
@@ -171,25 +178,31 @@ ruling rule_on_rst(const judged& j, transition& t) {
     if (!j.is_established() || j.segment.seq == other.td_maxack || closes_data_train(j)) {
       return ruling::check_window;
     }
-    // Inside the window but not exact: the receiver will ask back with a challenge ACK (RFC 5961, section 3).
+    // Inside the window but not exact: the receiver will ask back with a challenge ACK (RFC 5961,
+    // section 3).
     t.to = t.from;
     return ruling::check_window;
   }
   return rejects_unjudged(j) || rejects_challenge_ack(j, t) ? ruling::skip_window
-                                                           : ruling::check_window;
+                                                            : ruling::check_window;
 }
 
 /// The rules that stand beside the table, by what the table says.
 ruling rule_on(const judged& j, transition& t) {
   switch (t.to) {
-    case tcp_state::syn_sent: return rule_on_syn_sent(j, t);
-    case tcp_state::ignore: return rule_on_ignored(j, t);
-    case tcp_state::max: return ruling::invalid_state;
-    case tcp_state::time_wait: return rule_on_time_wait(j, t);
+    case tcp_state::syn_sent:
+      return rule_on_syn_sent(j, t);
+    case tcp_state::ignore:
+      return rule_on_ignored(j, t);
+    case tcp_state::max:
+      return ruling::invalid_state;
+    case tcp_state::time_wait:
+      return rule_on_time_wait(j, t);
     case tcp_state::syn_sent2:
       j.tcp.last_flags |= tcp_flag::simultaneous_open;
       return ruling::check_window;
-    case tcp_state::syn_recv: return rule_on_syn_recv(j, t);
+    case tcp_state::syn_recv:
+      return rule_on_syn_recv(j, t);
     case tcp_state::close:
       return j.is(tcp_kind::rst) ? rule_on_rst(j, t) : ruling::check_window;
     case tcp_state::none:
@@ -204,20 +217,21 @@ ruling rule_on(const judged& j, transition& t) {
 
 window_result in_window(const judged& j, const char*& reason) {
   const window_finding finding = check_window(j.tcp, j.d, j.segment);
-  const bool is_liberal = j.context.policy.tcp_be_liberal ||
-                          (j.tcp.seen[index(j.d)].flags & tcp_flag::be_liberal) != 0;
+  const bool is_liberal =
+      j.context.policy.tcp_be_liberal || (j.tcp.seen[index(j.d)].flags & tcp_flag::be_liberal) != 0;
   if (is_liberal) return window_result::accept;
   reason = finding == window_finding::ack_too_high ? "tcp: acknowledges data that was not seen"
                                                    : "tcp: data beyond the receiver's window";
   return result_of(finding);
 }
 
-/// A FIN or RST that does not fit: if the other side sent one just before, both may be gone, and 5 days are too long.
+/// A FIN or RST that does not fit: if the other side sent one just before, both may be gone, and 5
+/// days are too long.
 void shrink_timeout(const judged& j) {
   const bool ends = j.is(tcp_kind::fin) || j.is(tcp_kind::rst);
   if (!ends || !j.ct.has(status::assured) || j.ct.has(status::fixed_timeout)) return;
-  const bool other_ended = j.tcp.last_dir != j.d &&
-                           (j.last_was(tcp_kind::fin) || j.last_was(tcp_kind::rst));
+  const bool other_ended =
+      j.tcp.last_dir != j.d && (j.last_was(tcp_kind::fin) || j.last_was(tcp_kind::rst));
   if (!other_ended) {
     j.tcp.last_index = j.segment.kind;
     j.tcp.last_dir = j.d;
@@ -260,8 +274,12 @@ std::uint32_t commit(const judged& j, const transition& t) {
 }
 
 /// What an accepted packet is to the entry as a whole; without the entry's lock.
-void finish(nf_conn& ct, const packet& pkt, track_context& context, tcp_kind kind,
-            const transition& t, std::uint32_t timeout) {
+void finish(nf_conn& ct,
+            const packet& pkt,
+            track_context& context,
+            tcp_kind kind,
+            const transition& t,
+            std::uint32_t timeout) {
   if (!ct.has(status::seen_reply)) {
     if (kind == tcp_kind::rst) {  // nobody listens there: no entry is needed
       count_acct(ct, pkt, context);
@@ -298,10 +316,14 @@ bool begin(nf_conn& ct, const tcp_segment& segment, const policy& settings) {
 
 const char* reason_of(segment_status status) {
   switch (status) {
-    case segment_status::ok: return nullptr;
-    case segment_status::cut: return "tcp: header is cut";
-    case segment_status::bad_length: return "tcp: header length is impossible";
-    case segment_status::bad_flags: return "tcp: flags that do not go together";
+    case segment_status::ok:
+      return nullptr;
+    case segment_status::cut:
+      return "tcp: header is cut";
+    case segment_status::bad_length:
+      return "tcp: header length is impossible";
+    case segment_status::bad_flags:
+      return "tcp: flags that do not go together";
   }
   return nullptr;
 }
@@ -318,13 +340,17 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   const judged j{ct, ct.proto.tcp, segment, context, context.dir()};
   transition t{j.tcp.state, next_state(j.d, segment.kind, j.tcp.state)};
   switch (rule_on(j, t)) {
-    case ruling::leave: return track::accept;
-    case ruling::invalid_state: return context.invalid("tcp: impossible in this state");
-    case ruling::invalid_rst: return context.invalid("tcp: RST is older than what was acknowledged");
+    case ruling::leave:
+      return track::accept;
+    case ruling::invalid_state:
+      return context.invalid("tcp: impossible in this state");
+    case ruling::invalid_rst:
+      return context.invalid("tcp: RST is older than what was acknowledged");
     case ruling::reopen:
       lock.unlock();
       return context.kill(ct) ? track::repeat : track::drop;
-    case ruling::skip_window: break;
+    case ruling::skip_window:
+      break;
     case ruling::check_window: {
       const char* reason = nullptr;
       const window_result result = in_window(j, reason);
@@ -364,7 +390,12 @@ bool can_early_drop(const nf_conn& ct) noexcept {
 }  // namespace
 
 const l4proto tcp_l4proto = {
-    ipproto::tcp, "tcp", pkt_to_tuple, invert, handle, can_early_drop,
+    ipproto::tcp,
+    "tcp",
+    pkt_to_tuple,
+    invert,
+    handle,
+    can_early_drop,
 };
 
 }  // namespace ct::core

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// What holds for any packets: bounds of memory, states and timeouts; and that sequence numbers matter by difference only.
-#include <catch2/catch.hpp>
-#include <rapidcheck.h>
+/// What holds for any packets: bounds of memory, states and timeouts; and that sequence numbers
+/// matter by difference only.
+#include "impls/core/proto/tcp_test_connection.h"
 
 #include <algorithm>
 #include <array>
+#include <catch2/catch.hpp>
 #include <memory>
 #include <ostream>
+#include <rapidcheck.h>
 #include <vector>
-
-#include "impls/core/proto/tcp_test_connection.h"
 
 namespace ct::core::tcp_test {
 
-/// A segment near the edges of what the connection knows: seq and ack are given by a known number and a distance.
+/// A segment near the edges of what the connection knows: seq and ack are given by a known number
+/// and a distance.
 struct near_segment {
   dir d = dir::original;
   std::uint8_t flags = 0;
-  unsigned seq_anchor = 0;  // td_end, td_maxend of the sender, what the receiver acknowledged, last_end
-  unsigned ack_anchor = 0;  // td_end, td_maxend of the receiver, what the sender acknowledged, last_end
+  unsigned seq_anchor =
+      0;  // td_end, td_maxend of the sender, what the receiver acknowledged, last_end
+  unsigned ack_anchor =
+      0;  // td_end, td_maxend of the receiver, what the sender acknowledged, last_end
   std::int32_t seq_distance = 0;
   std::int32_t ack_distance = 0;
   std::uint16_t window = 0;
@@ -37,7 +40,9 @@ void showValue(const near_segment& s, std::ostream& out) {
 namespace {
 
 rc::Gen<std::int32_t> distance() {
-  return rc::gen::oneOf(rc::gen::just(0), rc::gen::inRange(-3, 4), rc::gen::inRange(-2000, 2001),
+  return rc::gen::oneOf(rc::gen::just(0),
+                        rc::gen::inRange(-3, 4),
+                        rc::gen::inRange(-2000, 2001),
                         rc::gen::inRange(-200'000, 200'001),
                         rc::gen::element(-66001, -66000, -65999, 65535, 65536, 65537));
 }
@@ -52,7 +57,8 @@ rc::Gen<near_segment> segment_near_edges() {
           rc::gen::weightedElement<std::uint8_t>(
               {{8, ack}, {2, fin_ack}, {2, syn}, {2, syn_ack}, {2, rst}, {2, rst_ack}, {1, 0}})),
       set(&near_segment::seq_anchor, inRange(0u, 4u)),
-      set(&near_segment::ack_anchor, inRange(0u, 4u)), set(&near_segment::seq_distance, distance()),
+      set(&near_segment::ack_anchor, inRange(0u, 4u)),
+      set(&near_segment::seq_distance, distance()),
       set(&near_segment::ack_distance, distance()),
       set(&near_segment::window, element<std::uint16_t>(0, 1, 100, 1000, 30000, 65535)),
       set(&near_segment::payload, element<std::uint32_t>(0, 0, 0, 1, 10, 1460)),
@@ -66,9 +72,13 @@ segment_fields resolve(const near_segment& s, const tcp_data& tcp) {
   const tcp_direction& receiver = tcp.seen[index(!s.d)];
   // What was remembered last belongs to the side that sent it.
   const bool last_is_own = tcp.last_dir == s.d;
-  const std::array<std::uint32_t, 4> seq = {sender.td_end, sender.td_maxend, receiver.td_maxack,
+  const std::array<std::uint32_t, 4> seq = {sender.td_end,
+                                            sender.td_maxend,
+                                            receiver.td_maxack,
                                             last_is_own ? tcp.last_end : tcp.last_ack};
-  const std::array<std::uint32_t, 4> acked = {receiver.td_end, receiver.td_maxend, sender.td_maxack,
+  const std::array<std::uint32_t, 4> acked = {receiver.td_end,
+                                              receiver.td_maxend,
+                                              sender.td_maxack,
                                               last_is_own ? tcp.last_ack : tcp.last_end};
   segment_fields f{.flags = s.flags,
                    .seq = seq[s.seq_anchor] + static_cast<std::uint32_t>(s.seq_distance),
@@ -93,7 +103,8 @@ segment_fields shifted(segment_fields f, dir d, const std::array<std::uint32_t, 
 }
 
 bool is_timeout_of(const policy& settings, double seconds_left) {
-  return std::any_of(settings.tcp_timeout.begin(), settings.tcp_timeout.end(),
+  return std::any_of(settings.tcp_timeout.begin(),
+                     settings.tcp_timeout.end(),
                      [&](std::uint32_t t) { return t / static_cast<double>(hz) == seconds_left; });
 }
 
@@ -103,26 +114,33 @@ rc::Gen<std::uint32_t> any_number() {
 }
 
 /// A connection that knows both sides' numbers.
-tcp_connection opened(const std::array<std::uint32_t, 2>& start, bool with_options, bool is_liberal) {
+tcp_connection opened(const std::array<std::uint32_t, 2>& start,
+                      bool with_options,
+                      bool is_liberal) {
   tcp_connection c;
   c.settings.tcp_be_liberal = is_liberal;
   const build::bytes options = with_options ? window_scale(2) + sack_permitted() : build::bytes{};
   c.client({.flags = syn, .seq = start[0], .window = 30000, .options = options});
-  c.server({.flags = syn_ack, .seq = start[1], .ack = start[0] + 1, .window = 20000,
+  c.server({.flags = syn_ack,
+            .seq = start[1],
+            .ack = start[0] + 1,
+            .window = 20000,
             .options = options});
   c.client({.flags = ack, .seq = start[0] + 1, .ack = start[1] + 1, .window = 25000});
   return c;
 }
 
-/// The rules that know the number zero itself: RSTs that answer a SYN, and RSTs that acknowledge nothing.
+/// The rules that know the number zero itself: RSTs that answer a SYN, and RSTs that acknowledge
+/// nothing.
 bool means_zero(const segment_fields& f) {
   return (f.flags & tcp_header::rst) != 0 && (f.seq == 0 || f.ack == 0);
 }
 
-void check_same_but_shifted(const tcp_connection& a, const tcp_connection& b,
+void check_same_but_shifted(const tcp_connection& a,
+                            const tcp_connection& b,
                             const std::array<std::uint32_t, 2>& by) {
-  const tcp_data& x = const_cast<tcp_connection&>(a).tcp();
-  const tcp_data& y = const_cast<tcp_connection&>(b).tcp();
+  const tcp_data& x = a.tcp();
+  const tcp_data& y = b.tcp();
   for (const dir d : {dir::original, dir::reply}) {
     const tcp_direction& p = x.seen[index(d)];
     const tcp_direction& q = y.seen[index(d)];
@@ -155,12 +173,12 @@ TEST_CASE("any packets leave a state that exists and a timeout of the policy") {
     for (const near_segment& s : segments) {
       const bool was_confirmed = c.ct().is_confirmed();
       const tcp_state before = c.state();
-      const std::uint32_t deadline = c.ct().timeout.load();
+      const std::uint32_t deadline = c.deadline();
       c.wait_s(s.pause_s);
       const dir d = was_confirmed ? s.d : dir::original;
       const track answer = c.send(d, resolve(s, c.tcp()));
       RC_ASSERT(static_cast<std::size_t>(c.state()) < tcp_state_count);
-      RC_ASSERT(c.ct().timeout.load() == deadline || is_timeout_of(c.settings, c.timeout_s()));
+      RC_ASSERT(c.deadline() == deadline || is_timeout_of(c.settings, c.timeout_s()));
       RC_ASSERT((answer == track::invalid) == (c.reason != nullptr));
       if (answer != track::accept) RC_ASSERT(c.state() == before);
       if (answer == track::repeat || c.kills != 0) break;  // the entry is gone
@@ -177,10 +195,13 @@ TEST_CASE("random bytes of any length are judged without a read beyond them") {
     auto bytes = *rc::gen::container<std::vector<std::uint8_t>>(rc::gen::arbitrary<std::uint8_t>());
     if (bytes.size() > 13 && *rc::gen::arbitrary<bool>()) {  // mostly plausible headers
       bytes[12] = *rc::gen::element<std::uint8_t>(0x50, 0x60, 0x80, 0xf0);
-      bytes[13] = *rc::gen::elementOf(std::vector<std::uint8_t>{syn, syn_ack, ack, fin_ack, rst, rst_ack});
+      bytes[13] =
+          *rc::gen::elementOf(std::vector<std::uint8_t>{syn, syn_ack, ack, fin_ack, rst, rst_ack});
     }
     const auto exact = std::make_unique<std::byte[]>(bytes.size());
-    std::transform(bytes.begin(), bytes.end(), exact.get(), [](std::uint8_t b) { return std::byte{b}; });
+    std::transform(bytes.begin(), bytes.end(), exact.get(), [](std::uint8_t b) {
+      return std::byte{b};
+    });
     packet pkt;
     pkt.protonum = ipproto::tcp;
     pkt.l4 = std::span(exact.get(), bytes.size());
@@ -193,7 +214,8 @@ TEST_CASE("random bytes of any length are judged without a read beyond them") {
   }));
 }
 
-TEST_CASE("adding a constant to all numbers of a side changes no judgement and shifts what is known") {
+TEST_CASE(
+    "adding a constant to all numbers of a side changes no judgement and shifts what is known") {
   CHECK(rc::check([] {
     const std::array<std::uint32_t, 2> start = {*any_number(), *any_number()};
     const std::array<std::uint32_t, 2> by = {*any_number(), *any_number()};

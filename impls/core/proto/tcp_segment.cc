@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Bounds-checked reads of a TCP header and its options; promises and source in tcp_segment.h.
 #include "impls/core/proto/tcp_segment.h"
 
 #include <algorithm>
@@ -81,7 +82,8 @@ std::uint32_t highest_sack(const tcp_segment& segment) noexcept {
   std::span<const std::byte> rest = segment.options;
   while (const std::optional<option> next = take_option(rest)) {
     const std::span<const std::byte> blocks = next->value;
-    if (next->kind != option_sack || blocks.empty() || blocks.size() % sack_block_bytes != 0) continue;
+    if (next->kind != option_sack || blocks.empty() || blocks.size() % sack_block_bytes != 0)
+      continue;
     for (std::size_t at = 0; at < blocks.size(); at += sack_block_bytes) {
       const std::uint32_t right_edge = read_be32(blocks, at + 4);
       if (is_after(right_edge, highest)) highest = right_edge;

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A TCP header, read and checked: all that the tracker looks at of a packet.
 ///
-/// Lengths are those of the headers, bytes those that were captured: of options that the capture cut, what is
-/// there is read. Nothing here knows a connection.
-/// Source: tcp_error(), segment_seq_plus_len(), tcp_options(), tcp_sack(), Linux 6.18; RFC 9293, RFC 7323, RFC 2018.
+/// Lengths are those of the headers, bytes those that were captured: of options that the capture
+/// cut, what is there is read. Nothing here knows a connection. Source: tcp_error(),
+/// segment_seq_plus_len(), tcp_options(), tcp_sack(), Linux 6.18; RFC 9293, RFC 7323, RFC 2018.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <span>
 
 #include "impls/core/packet.h"
 #include "impls/core/proto/tcp_data.h"
 #include "impls/core/proto/tcp_table.h"
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
 namespace ct::core {
 
-/// Sequence numbers are compared by signed difference; right as long as they are less than 2^31 apart.
+/// Sequence numbers are compared by signed difference; right as long as they are less than 2^31
+/// apart.
 constexpr bool is_before(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) < 0;
 }
@@ -58,8 +59,8 @@ struct syn_options {
 
 [[nodiscard]] syn_options read_syn_options(const tcp_segment& segment) noexcept;
 
-/// The highest sequence number that the segment acknowledges: its ACK field, or a right edge of its SACK
-/// blocks beyond it.
+/// The highest sequence number that the segment acknowledges: its ACK field, or a right edge of its
+/// SACK blocks beyond it.
 [[nodiscard]] std::uint32_t highest_sack(const tcp_segment& segment) noexcept;
 
 }  // namespace ct::core

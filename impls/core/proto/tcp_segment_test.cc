@@ -2,11 +2,10 @@
 /// Headers: what is refused, what is read, also of captures that were cut.
 #include "impls/core/proto/tcp_segment.h"
 
-#include <catch2/catch.hpp>
-
-#include <memory>
-
 #include "impls/core/proto/tcp_test_connection.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
 
 namespace ct::core::tcp_test {
 
@@ -99,7 +98,8 @@ TEST_CASE("options of a SYN are window scale, at most 14, and SACK permitted") {
   CHECK(options(build::raw({2, 4, 5, 180}) + window_scale(3)).scale == 3);
 }
 
-TEST_CASE("options end at end-of-list, at a length below two, and at one that is longer than the rest") {
+TEST_CASE(
+    "options end at end-of-list, at a length below two, and at one that is longer than the rest") {
   const auto sees_scale = [](const build::bytes& before) {
     const build::bytes l4 = tcp_bytes({.flags = syn, .options = before + window_scale(7)});
     return read_syn_options(read(l4)).window_scale;
@@ -138,8 +138,10 @@ TEST_CASE("the highest right edge of the first SACK option counts, if it is beyo
 }
 
 TEST_CASE("a SACK option whose length is no whole number of blocks is passed over") {
-  const build::bytes l4 = tcp_bytes(
-      {.flags = ack, .ack = 100, .options = build::raw({5, 6, 0, 0, 9, 9, 5, 2}) + sack({{1, 300}})});
+  const build::bytes l4 =
+      tcp_bytes({.flags = ack,
+                 .ack = 100,
+                 .options = build::raw({5, 6, 0, 0, 9, 9, 5, 2}) + sack({{1, 300}})});
   CHECK(highest_sack(read(l4)) == 300);
 }
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The state machine of TCP tracking as data: packet kind x direction x old state -> new state.
 ///
-/// The table is the first word on a packet, not the last: `ignore` and `max` (invalid) are values of it, and the rules
-/// of tcp.cc may overrule a cell. Same table in every kernel from 5.10 to 7.1.
+/// The table is the first word on a packet, not the last: `ignore` and `max` (invalid) are values
+/// of it, and the rules of tcp.cc may overrule a cell. Same table in every kernel from 5.10 to 7.1.
 /// tcp_table.tsv holds the 120 cells in words; tcp_table_test.cc compares them.
 /// Source: tcp_conntracks[][][], get_conntrack_index(), tcp_valid_flags[], Linux 6.18.
 #pragma once
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
 #include "impls/core/proto/tcp_data.h"
 #include "spec/nf_conn.h"
 #include "spec/tuple.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
 
 namespace ct::core {
 
@@ -44,9 +44,10 @@ constexpr tcp_kind kind_of(std::uint8_t flags) {
   return (flags & tcp_header::ack) != 0 ? tcp_kind::ack : tcp_kind::none;
 }
 
-/// Is this a set of flags that a TCP sends? PSH, ECE and CWR may join any; URG only what may carry data, and SYN.
+/// Is this a set of flags that a TCP sends? PSH, ECE and CWR may join any; URG only what may carry
+/// data, and SYN.
 constexpr bool are_valid_flags(std::uint8_t flags) {
-  using namespace tcp_header;
+  using tcp_header::ack, tcp_header::fin, tcp_header::rst, tcp_header::syn, tcp_header::urg;
   switch (flags & (fin | syn | rst | ack | urg)) {
     case syn:
     case syn | urg:
@@ -104,14 +105,15 @@ inline constexpr std::array<std::array<row, tcp_kind_count>, 2> transitions = {{
 }};
 }  // namespace tcp_cells
 
-/// What the table says of a packet of this kind and direction on an entry in state `old` (none to syn_sent2).
+/// What the table says of a packet of this kind and direction on an entry in state `old` (none to
+/// syn_sent2).
 constexpr tcp_state next_state(dir d, tcp_kind kind, tcp_state old) {
   return tcp_cells::transitions[index(d)][static_cast<std::size_t>(kind)]
                                [static_cast<std::size_t>(old)];
 }
 
-/// States of a connection on its way out: an ASSURED entry may be dropped early in them, and a RST is
-/// believed without a look at its numbers (the tuple may be in use again already).
+/// States of a connection on its way out: an ASSURED entry may be dropped early in them, and a RST
+/// is believed without a look at its numbers (the tuple may be in use again already).
 constexpr bool is_closing(tcp_state state) {
   switch (state) {
     case tcp_state::fin_wait:

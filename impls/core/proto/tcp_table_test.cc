@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The transition table against the written one (tcp_table.tsv): as data, and as real packets drive it.
+/// The transition table against the written one (tcp_table.tsv): as data, and as real packets drive
+/// it.
 #include "impls/core/proto/tcp_table.h"
 
-#include <catch2/catch.hpp>
+#include "impls/core/proto/tcp_test_connection.h"
 
 #include <array>
+#include <catch2/catch.hpp>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -12,8 +14,6 @@
 #include <string>
 #include <tuple>
 #include <vector>
-
-#include "impls/core/proto/tcp_test_connection.h"
 
 namespace ct::core::tcp_test {
 
@@ -27,9 +27,12 @@ struct cell {
 };
 
 tcp_kind kind_named(const std::string& text) {
-  const std::map<std::string, tcp_kind> kinds = {
-      {"syn", tcp_kind::syn}, {"synack", tcp_kind::synack}, {"fin", tcp_kind::fin},
-      {"ack", tcp_kind::ack}, {"rst", tcp_kind::rst},       {"none", tcp_kind::none}};
+  const std::map<std::string, tcp_kind> kinds = {{"syn", tcp_kind::syn},
+                                                 {"synack", tcp_kind::synack},
+                                                 {"fin", tcp_kind::fin},
+                                                 {"ack", tcp_kind::ack},
+                                                 {"rst", tcp_kind::rst},
+                                                 {"none", tcp_kind::none}};
   return kinds.at(text);
 }
 
@@ -56,8 +59,10 @@ std::vector<cell> read_written_table() {
     std::string from;
     std::string to;
     words >> d >> kind >> from >> to;
-    cells.push_back({d == "REPLY" ? dir::reply : dir::original, kind_named(kind),
-                     state_named(from), state_named(to)});
+    cells.push_back({d == "REPLY" ? dir::reply : dir::original,
+                     kind_named(kind),
+                     state_named(from),
+                     state_named(to)});
   }
   return cells;
 }
@@ -83,25 +88,52 @@ conversation in_state(tcp_state state) {
   constexpr dir r = dir::reply;
   using script = std::vector<std::pair<dir, tcp_kind>>;
   const script handshake = {{o, tcp_kind::syn}, {r, tcp_kind::synack}, {o, tcp_kind::ack}};
-  const script goodbye = {{o, tcp_kind::fin}, {r, tcp_kind::ack}, {r, tcp_kind::fin},
+  const script goodbye = {{o, tcp_kind::fin},
+                          {r, tcp_kind::ack},
+                          {r, tcp_kind::fin},
                           {o, tcp_kind::ack}};
   const auto talk = [](conversation& with, const script& lines, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) with.say(lines[i].first, lines[i].second);
   };
   conversation v;
   switch (state) {
-    case tcp_state::none: break;
-    case tcp_state::syn_sent: talk(v, handshake, 1); break;
-    case tcp_state::syn_recv: talk(v, handshake, 2); break;
-    case tcp_state::syn_sent2: talk(v, {{o, tcp_kind::syn}, {r, tcp_kind::syn}}, 2); break;
-    case tcp_state::established: talk(v, handshake, 3); break;
-    case tcp_state::fin_wait: talk(v, handshake, 3); talk(v, goodbye, 1); break;
-    case tcp_state::close_wait: talk(v, handshake, 3); talk(v, goodbye, 2); break;
-    case tcp_state::last_ack: talk(v, handshake, 3); talk(v, goodbye, 3); break;
-    case tcp_state::time_wait: talk(v, handshake, 3); talk(v, goodbye, 4); break;
-    case tcp_state::close: talk(v, handshake, 3); talk(v, {{o, tcp_kind::rst}}, 1); break;
+    case tcp_state::none:
+      break;
+    case tcp_state::syn_sent:
+      talk(v, handshake, 1);
+      break;
+    case tcp_state::syn_recv:
+      talk(v, handshake, 2);
+      break;
+    case tcp_state::syn_sent2:
+      talk(v, {{o, tcp_kind::syn}, {r, tcp_kind::syn}}, 2);
+      break;
+    case tcp_state::established:
+      talk(v, handshake, 3);
+      break;
+    case tcp_state::fin_wait:
+      talk(v, handshake, 3);
+      talk(v, goodbye, 1);
+      break;
+    case tcp_state::close_wait:
+      talk(v, handshake, 3);
+      talk(v, goodbye, 2);
+      break;
+    case tcp_state::last_ack:
+      talk(v, handshake, 3);
+      talk(v, goodbye, 3);
+      break;
+    case tcp_state::time_wait:
+      talk(v, handshake, 3);
+      talk(v, goodbye, 4);
+      break;
+    case tcp_state::close:
+      talk(v, handshake, 3);
+      talk(v, {{o, tcp_kind::rst}}, 1);
+      break;
     case tcp_state::max:
-    case tcp_state::ignore: break;
+    case tcp_state::ignore:
+      break;
   }
   return v;
 }
@@ -162,7 +194,7 @@ TEST_CASE("packets in order move a connection as the written table says, cell by
 }
 
 TEST_CASE("of several flags RST decides the kind, then SYN, FIN, ACK") {
-  using namespace tcp_header;
+  using tcp_header::cwr, tcp_header::ece, tcp_header::fin, tcp_header::psh, tcp_header::urg;
   CHECK(kind_of(rst | syn | fin | ack) == tcp_kind::rst);
   CHECK(kind_of(syn | fin | ack) == tcp_kind::synack);
   CHECK(kind_of(syn | fin) == tcp_kind::syn);
@@ -173,9 +205,9 @@ TEST_CASE("of several flags RST decides the kind, then SYN, FIN, ACK") {
 }
 
 TEST_CASE("nine sets of flags are valid, whatever PSH, ECE and CWR say") {
-  using namespace tcp_header;
-  const std::vector<unsigned> valid = {syn,       syn | urg,       syn | ack, rst,      rst | ack,
-                                       fin | ack, fin | ack | urg, ack,       ack | urg};
+  using tcp_header::cwr, tcp_header::ece, tcp_header::fin, tcp_header::psh, tcp_header::urg;
+  const std::vector<unsigned> valid =
+      {syn, syn | urg, syn | ack, rst, rst | ack, fin | ack, fin | ack | urg, ack, ack | urg};
   for (unsigned flags = 0; flags < 256; ++flags) {
     const unsigned judged = flags & ~static_cast<unsigned>(psh | ece | cwr);
     const bool expected = std::find(valid.begin(), valid.end(), judged) != valid.end();

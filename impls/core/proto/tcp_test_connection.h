@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// One entry and its TCP tracker, driven packet by packet: what the core does around a tracker, reduced to one connection.
+/// One entry and its TCP tracker, driven packet by packet: what the core does around a tracker,
+/// reduced to one connection.
 ///
 ///     tcp_connection c;
-///     c.client({.flags = syn, .seq = 1000});  // the first packet that is accepted confirms the entry
-///     c.server({.flags = syn_ack, .seq = 5000, .ack = 1001});
-///     c.state();      // syn_recv
+///     c.client({.flags = syn, .seq = 1000});  // the first packet that is accepted confirms the
+///     entry c.server({.flags = syn_ack, .seq = 5000, .ack = 1001}); c.state();      // syn_recv
 ///     c.timeout_s();  // 60
 #pragma once
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <initializer_list>
-#include <memory>
 
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
@@ -20,6 +14,12 @@
 #include "impls/core/policy.h"
 #include "impls/core/proto/l4proto.h"
 #include "impls/core/proto/tcp_table.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
 
 namespace ct::core::tcp_test {
 
@@ -33,12 +33,18 @@ inline constexpr std::uint8_t rst_ack = tcp_header::rst | tcp_header::ack;
 /// Flags of a packet of this kind.
 constexpr std::uint8_t flags_of(tcp_kind kind) {
   switch (kind) {
-    case tcp_kind::syn: return syn;
-    case tcp_kind::synack: return syn_ack;
-    case tcp_kind::fin: return fin_ack;
-    case tcp_kind::ack: return ack;
-    case tcp_kind::rst: return rst;
-    case tcp_kind::none: return 0;
+    case tcp_kind::syn:
+      return syn;
+    case tcp_kind::synack:
+      return syn_ack;
+    case tcp_kind::fin:
+      return fin_ack;
+    case tcp_kind::ack:
+      return ack;
+    case tcp_kind::rst:
+      return rst;
+    case tcp_kind::none:
+      return 0;
   }
   return 0;
 }
@@ -141,21 +147,33 @@ class tcp_connection {
 
   nf_conn& ct() { return *ct_; }
   tcp_data& tcp() { return ct_->proto.tcp; }
+  const tcp_data& tcp() const { return ct_->proto.tcp; }
   tcp_state state() const { return ct_->proto.tcp.state; }
   bool is_assured() const { return ct_->has(status::assured); }
-  /// Whole jiffies left until it expires, as seconds.
-  double timeout_s() const {
+  /// As the entry has it: absolute once it is confirmed.
+  std::uint32_t deadline() const {
+    return ct_->timeout.load(std::memory_order_relaxed);  // relaxed: one thread
+  }
+  void set_time_left_s(std::uint32_t s) {
+    ct_->timeout.store(now + seconds(s), std::memory_order_relaxed);  // relaxed: one thread
+  }
+  /// Left until it expires.
+  double timeout_s() const { return jiffies_between(now, deadline()) / static_cast<double>(hz); }
+  std::uint64_t packets(dir d) const {
     // relaxed: one thread
-    return jiffies_between(now, ct_->timeout.load(std::memory_order_relaxed)) /
-           static_cast<double>(hz);
+    return ct_->counters[index(d)].packets.load(std::memory_order_relaxed);
+  }
+  std::uint64_t bytes(dir d) const {
+    return ct_->counters[index(d)].bytes.load(std::memory_order_relaxed);  // relaxed: one thread
   }
 
  private:
   class tracked_packet final : public track_context {
    public:
     tracked_packet(tcp_connection& owner, ct::dir d)
-        : track_context(owner.settings, owner.now,
-                        d == dir::reply ? ctinfo::established_reply
+        : track_context(owner.settings,
+                        owner.now,
+                        d == dir::reply                      ? ctinfo::established_reply
                         : owner.ct_->has(status::seen_reply) ? ctinfo::established
                                                              : ctinfo::new_),
           owner_(owner) {}

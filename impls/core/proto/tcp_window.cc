@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The window conditions, in the order of the kernel: learn from first packets, put in what a
+/// packet does not say, compare, move the bounds. Meaning and source in tcp_window.h.
 #include "impls/core/proto/tcp_window.h"
 
 #include <algorithm>
@@ -21,8 +23,7 @@ struct numbers {
 constexpr std::uint32_t at_least_one(std::uint32_t window) { return std::max(window, 1U); }
 
 /// A (new) SYN of this sender: its numbers begin here.
-void begin_sender(tcp_direction& sender, tcp_direction& receiver, dir d,
-                  const tcp_segment& syn) {
+void begin_sender(tcp_direction& sender, tcp_direction& receiver, dir d, const tcp_segment& syn) {
   sender.td_end = syn.end;
   sender.td_maxend = syn.end;
   sender.td_maxwin = at_least_one(syn.window);  // the window of a SYN is never scaled
@@ -34,8 +35,11 @@ void begin_sender(tcp_direction& sender, tcp_direction& receiver, dir d,
   }
 }
 
-/// First packet of this sender, and no SYN: its history is unknown, so this packet is taken as the measure.
-void adopt_sender(tcp_direction& sender, tcp_direction& receiver, const tcp_segment& segment,
+/// First packet of this sender, and no SYN: its history is unknown, so this packet is taken as the
+/// measure.
+void adopt_sender(tcp_direction& sender,
+                  tcp_direction& receiver,
+                  const tcp_segment& segment,
                   std::uint32_t sack) {
   sender.td_end = segment.end;
   sender.td_maxwin = at_least_one(std::uint32_t{segment.window} << sender.td_scale);
@@ -54,7 +58,8 @@ bool begins_again(const tcp_data& tcp, const tcp_direction& sender, const tcp_se
          (tcp.state == tcp_state::syn_sent || tcp.state == tcp_state::syn_recv);
 }
 
-/// Learns from a first packet or a repeated SYN. True: a SYN of a simultaneous open, nothing to compare with.
+/// Learns from a first packet or a repeated SYN. True: a SYN of a simultaneous open, nothing to
+/// compare with.
 bool initialise(tcp_data& tcp, dir d, const tcp_segment& segment, std::uint32_t sack) {
   tcp_direction& sender = tcp.seen[index(d)];
   tcp_direction& receiver = tcp.seen[index(!d)];
@@ -72,8 +77,8 @@ bool initialise(tcp_data& tcp, dir d, const tcp_segment& segment, std::uint32_t 
   return is_bare_syn && d == dir::reply;
 }
 
-/// Puts in what a packet does not say: an acknowledgement without an ACK flag (or with the zero of some RSTs), and the
-/// sequence number of a RST that answers a SYN.
+/// Puts in what a packet does not say: an acknowledgement without an ACK flag (or with the zero of
+/// some RSTs), and the sequence number of a RST that answers a SYN.
 numbers normalise(const tcp_data& tcp, dir d, const tcp_segment& segment, std::uint32_t sack) {
   const tcp_direction& sender = tcp.seen[index(d)];
   const tcp_direction& receiver = tcp.seen[index(!d)];
@@ -90,12 +95,13 @@ numbers normalise(const tcp_data& tcp, dir d, const tcp_segment& segment, std::u
   return n;
 }
 
-window_finding compare(const tcp_direction& sender, const tcp_direction& receiver,
+window_finding compare(const tcp_direction& sender,
+                       const tcp_direction& receiver,
                        const numbers& n) {
   const std::uint32_t ack_lag = std::max(sender.td_maxwin, ack_lag_min);
   const bool one = is_at_most(n.seq, sender.td_maxend);
-  const bool two = receiver.td_maxwin == 0 ||
-                   is_at_least(n.end, sender.td_end - receiver.td_maxwin);
+  const bool two =
+      receiver.td_maxwin == 0 || is_at_least(n.end, sender.td_end - receiver.td_maxwin);
   const bool three = is_at_most(n.sack, receiver.td_end);
   const bool four = is_at_least(n.sack, receiver.td_end - ack_lag);
   if (!one) {
@@ -115,7 +121,9 @@ void extend_sender(tcp_direction& sender, std::uint32_t end) {
 }
 
 /// Moves the bounds of both sides by a segment that is in the window.
-void update(tcp_direction& sender, tcp_direction& receiver, const tcp_segment& segment,
+void update(tcp_direction& sender,
+            tcp_direction& receiver,
+            const tcp_segment& segment,
             const numbers& n) {
   const std::uint32_t window = segment.has(tcp_header::syn)
                                    ? std::uint32_t{segment.window}

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// Window tracking: each condition on both sides of its edge, and how accepted segments move the edges.
+/// Window tracking: each condition on both sides of its edge, and how accepted segments move the
+/// edges.
 #include "impls/core/proto/tcp_window.h"
 
-#include <catch2/catch.hpp>
-
 #include "impls/core/proto/tcp_test_connection.h"
+
+#include <catch2/catch.hpp>
 
 namespace ct::core::tcp_test {
 
 namespace {
 
 /// An established connection with round numbers, each side's counted from its base:
-/// the client sent 20000, may send up to 50000, offered 1000; the server sent 80000, may send up to 90000, offered 30000.
+/// the client sent 20000, may send up to 50000, offered 1000; the server sent 80000, may send up to
+/// 90000, offered 30000.
 struct established_pair {
   std::uint32_t client;
   std::uint32_t server;
@@ -59,8 +61,8 @@ tcp_segment as_segment(const build::bytes& l4) {
 }
 
 /// Bases such that each edge of the pair lies at the wrap of 2^32 once, and plain ones.
-const std::vector<std::uint32_t> bases = {0,      1'000'000,   0u - 20000u, 0u - 50000u,
-                                          0u - 80000u, 0u - 14000u, 0x7fff'ffff - 50000u};
+const std::vector<std::uint32_t> bases =
+    {0, 1'000'000, 0u - 20000u, 0u - 50000u, 0u - 80000u, 0u - 14000u, 0x7fff'ffff - 50000u};
 
 template <class Test>
 void for_each_base(Test test) {
@@ -107,7 +109,9 @@ TEST_CASE("window condition III: a segment acknowledges all that was sent, not a
   });
 }
 
-TEST_CASE("window condition IV: an ACK may lag 66000 bytes, or the sender's own window if that is larger") {
+TEST_CASE(
+    "window condition IV: an ACK may lag 66000 bytes, or the sender's own window if that is "
+    "larger") {
   for_each_base([](established_pair p) {
     auto older = p;
     CHECK(p.sends({.flags = ack, .seq = 20000, .ack = 80000 - 66000}) == window_finding::in_window);
@@ -125,7 +129,8 @@ TEST_CASE("window condition IV: an ACK may lag 66000 bytes, or the sender's own 
 
 TEST_CASE("a segment that fails III and II is invalid, for III is asked first") {
   established_pair p(0, 0);
-  CHECK(p.sends({.flags = ack, .seq = 20000u - 30001u, .ack = 80001}) == window_finding::ack_too_high);
+  CHECK(p.sends({.flags = ack, .seq = 20000u - 30001u, .ack = 80001}) ==
+        window_finding::ack_too_high);
 }
 
 TEST_CASE("a segment beyond the window by no more than the receiver's window overshoots") {
@@ -197,11 +202,13 @@ TEST_CASE("new data moves its sender's end and is unacknowledged until the other
     CHECK(p.tcp.seen[0].td_end == p.client + 20500);
     CHECK((p.tcp.seen[0].flags & tcp_flag::data_unacknowledged) != 0);
     // less than all: stays; all: clears
-    REQUIRE(judge(p.tcp, dir::reply,
+    REQUIRE(judge(p.tcp,
+                  dir::reply,
                   {.flags = ack, .seq = p.server + 80000, .ack = p.client + 20499}) ==
             window_finding::in_window);
     CHECK((p.tcp.seen[0].flags & tcp_flag::data_unacknowledged) != 0);
-    REQUIRE(judge(p.tcp, dir::reply,
+    REQUIRE(judge(p.tcp,
+                  dir::reply,
                   {.flags = ack, .seq = p.server + 80000, .ack = p.client + 20500}) ==
             window_finding::in_window);
     CHECK((p.tcp.seen[0].flags & tcp_flag::data_unacknowledged) == 0);
@@ -258,8 +265,11 @@ TEST_CASE("data that crosses the edge of the window widens what the receiver is 
 }
 
 TEST_CASE("SACK counts as acknowledgement only if the receiver permitted it") {
-  const segment_fields fields = {
-      .flags = ack, .seq = 20000, .ack = 70000, .window = 10000, .options = sack({{75000, 79000}})};
+  const segment_fields fields = {.flags = ack,
+                                 .seq = 20000,
+                                 .ack = 70000,
+                                 .window = 10000,
+                                 .options = sack({{75000, 79000}})};
   established_pair without(0, 0);
   without.sends(fields);
   CHECK(without.tcp.seen[1].td_maxend == 90000);
@@ -309,8 +319,8 @@ TEST_CASE("a RST with sequence number zero fits while the handshake's SYN waits,
 }
 
 TEST_CASE("a SYN opens with its own window, unscaled, and a SYN/ACK answers") {
-  const auto l4 = tcp_bytes({.flags = syn, .seq = 999, .window = 500,
-                             .options = window_scale(7) + sack_permitted()});
+  const auto l4 = tcp_bytes(
+      {.flags = syn, .seq = 999, .window = 500, .options = window_scale(7) + sack_permitted()});
   tcp_data tcp = opened_by(as_segment(l4));
   CHECK(tcp.seen[0].td_end == 1000);
   CHECK(tcp.seen[0].td_maxend == 1000);
@@ -321,8 +331,13 @@ TEST_CASE("a SYN opens with its own window, unscaled, and a SYN/ACK answers") {
   CHECK(tcp.last_index == tcp_kind::none);
 
   tcp.state = tcp_state::syn_sent;
-  CHECK(judge(tcp, dir::reply, {.flags = syn_ack, .seq = 4999, .ack = 1000, .window = 600,
-                                .options = window_scale(2)}) == window_finding::in_window);
+  CHECK(judge(tcp,
+              dir::reply,
+              {.flags = syn_ack,
+               .seq = 4999,
+               .ack = 1000,
+               .window = 600,
+               .options = window_scale(2)}) == window_finding::in_window);
   CHECK(tcp.seen[1].td_end == 5000);
   CHECK(tcp.seen[1].td_maxwin == 600);
   CHECK(tcp.seen[1].td_scale == 2);
@@ -344,7 +359,8 @@ TEST_CASE("windows are scaled only if SYN and SYN/ACK both ask for it") {
       const auto l4 = tcp_bytes({.flags = syn, .seq = 0, .options = options(client_asks)});
       tcp_data tcp = opened_by(as_segment(l4));
       tcp.state = tcp_state::syn_sent;
-      judge(tcp, dir::reply,
+      judge(tcp,
+            dir::reply,
             {.flags = syn_ack, .seq = 0, .ack = 1, .options = options(server_asks)});
       const unsigned expected = client_asks && server_asks ? 3 : 0;
       CHECK(tcp.seen[0].td_scale == expected);
@@ -382,9 +398,11 @@ TEST_CASE("a SYN begins its side again only with larger numbers and only during 
   CHECK(data.tcp.seen[0].td_maxend == 50000);
 }
 
-TEST_CASE("options without a place in the header change nothing; with one they replace what was known") {
-  tcp_direction side{.td_scale = 5, .flags = tcp_flag::be_liberal | tcp_flag::sack_perm |
-                                             tcp_flag::window_scale | tcp_flag::maxack_set};
+TEST_CASE(
+    "options without a place in the header change nothing; with one they replace what was known") {
+  tcp_direction side{.td_scale = 5,
+                     .flags = tcp_flag::be_liberal | tcp_flag::sack_perm | tcp_flag::window_scale |
+                              tcp_flag::maxack_set};
   const tcp_direction before = side;
   const auto bare = tcp_bytes({.flags = syn});
   apply_options(side, as_segment(bare));
