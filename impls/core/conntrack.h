@@ -146,7 +146,8 @@ class conntrack {
   /// Takes over a reference: kills the entry if it has expired, puts it in any case.
   void reap(cpu_state& cpu, nf_conn& ct) noexcept;
   gc_report run_gc(cpu_state& cpu) noexcept;
-  std::size_t total_count() const noexcept;
+  template <class MoveClock>
+  void run_due_gc(cpu_state& cpu, std::uint64_t jiffies64, MoveClock&& move_clock) noexcept;
 
   // Immutable.
   const system_options options_;

@@ -55,28 +55,26 @@ void conntrack<Table>::advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept
   // relaxed: a stale due time costs one look more or less.
   if (gc_due_.load(std::memory_order_relaxed) <= jiffies64) {
     const std::unique_lock guard(gc_lock_, std::try_to_lock);
-    // relaxed: written under the lock only.
-    for (std::uint64_t due; guard.owns_lock() &&
-                            (due = gc_due_.load(std::memory_order_relaxed)) <= jiffies64;) {
-      if (total_count() == 0) {
-        // Nothing to collect, and a capture may jump by years: the next run is a minute from now.
-        gc_due_.store(jiffies64 + seconds(60), std::memory_order_relaxed);  // relaxed: under the lock
-        break;
-      }
-      move_clock(due);
-      // relaxed: under the lock
-      gc_due_.store(due + run_gc(cpu).next_run, std::memory_order_relaxed);
-    }
+    if (guard.owns_lock()) run_due_gc(cpu, jiffies64, move_clock);
   }
   move_clock(jiffies64);
 }
 
+/// Every run that fell due until `jiffies64`, at its own time. Where the clock leaps, the passes that would have
+/// come before its last two minutes are left out: no packet came between, so the later ones free the same entries.
 template <ct::table Table>
-std::size_t conntrack<Table>::total_count() const noexcept {
-  std::size_t total = 0;
-  // relaxed: a count that may be old the moment it is read.
-  for_each_netns([&](const netns& n) { total += n.count.load(std::memory_order_relaxed); });
-  return total;
+template <class MoveClock>
+void conntrack<Table>::run_due_gc(cpu_state& cpu, std::uint64_t jiffies64,
+                                  MoveClock&& move_clock) noexcept {
+  constexpr std::uint64_t leap = seconds(120);
+  // relaxed, here and below: written under gc_lock_ only.
+  std::uint64_t due = gc_due_.load(std::memory_order_relaxed);
+  while (due <= jiffies64) {
+    if (gc_.is_between_cycles() && jiffies64 - due > leap) due = jiffies64 - leap;
+    move_clock(due);
+    due += run_gc(cpu).next_run;
+  }
+  gc_due_.store(due, std::memory_order_relaxed);  // relaxed: see above
 }
 
 template <ct::table Table>

@@ -44,6 +44,9 @@ class gc_schedule {
   /// Asked after each bucket: is the time of this run over?
   bool is_late(std::uint32_t now) const { return jiffies_between(run_start_ + budget, now) > 0; }
 
+  /// Would the next run begin a cycle?
+  bool is_between_cycles() const { return bucket_ == 0; }
+
   void saw_expired() { ++expired_; }
   void saw_live(std::int32_t remaining) {
     const std::int64_t lifetime = std::clamp<std::int64_t>(remaining, interval_min, lifetime_max);
