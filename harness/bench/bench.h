@@ -33,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -100,15 +101,20 @@ struct report {
   std::size_t invalid_count() const;
   /// 0 measured, 3 invalid.
   int exit_code() const { return invalid_count() == 0 ? 0 : 3; }
-  std::string_view verdict() const { return invalid_count() == 0 ? "measured" : "invalid"; }
 };
 
 /// Measures. Throws bad_options before anything ran. One run at a time in a process.
 report run(const options& what);
 
-/// The tables for people, at most 120 columns wide, and the verdict in the last line.
+/// The tables for people, at most 120 columns wide; below them a line for each row without a
+/// figure.
 std::string text_of(const report& of);
-/// The result file: schema ctbench/1, as JSON text.
-std::string json_of(const report& of);
+/// The last line: whether the figures may be believed.
+std::string verdict_of(const report& of);
+/// For the result file: {"name": number, ...} of the whole run.
+nlohmann::json figures_of(const report& of);
+/// For the result file: [{impl, benchmark, threads, connections, ops_per_second{,_low,_high}[,
+/// error]}, ...]
+nlohmann::json rows_of(const report& of);
 
 }  // namespace ct::bench

@@ -169,34 +169,33 @@ std::string text_of(const report& of) {
                        threads_text(r.threads),
                        r.error);
   }
-  if (of.invalid_count() == 0) {
-    return out + fmt::format("measured: {} figures, every answer was right and no entry was lost\n",
-                             of.rows.size());
-  }
-  return out + fmt::format(
-                   "invalid: {} of {} benchmarks gave wrong answers or lost entries and have no "
-                   "figure\n",
-                   of.invalid_count(),
-                   of.rows.size());
+  return out;
 }
 
-std::string json_of(const report& of) {
-  nlohmann::json rows = nlohmann::json::array();
-  for (const row& r : of.rows) rows.push_back(json_row(r));
-  const nlohmann::json out = {{"schema", "ctbench/1"},
-                              {"verb", "bench"},
-                              {"verdict", of.verdict()},
-                              {"exit", of.exit_code()},
-                              {"seed", of.seed},
-                              {"figures",
-                               {{"benchmarks", of.rows.size()},
-                                {"invalid", of.invalid_count()},
-                                {"repetitions", of.repetitions},
-                                {"min_time_s", of.min_time_s},
-                                {"replay_packets", of.replay_packets},
-                                {"elapsed_s", of.elapsed_s}}},
-                              {"rows", std::move(rows)}};
-  return out.dump(2) + '\n';
+std::string verdict_of(const report& of) {
+  if (of.invalid_count() == 0) {
+    return fmt::format("{} figures measured; every answer was right and no entry was lost",
+                       of.rows.size());
+  }
+  return fmt::format(
+      "invalid: {} of {} benchmarks answered wrongly or lost entries and have no figure",
+      of.invalid_count(),
+      of.rows.size());
+}
+
+nlohmann::json figures_of(const report& of) {
+  return {{"benchmarks", of.rows.size()},
+          {"invalid", of.invalid_count()},
+          {"repetitions", of.repetitions},
+          {"min_time_s", of.min_time_s},
+          {"replay_packets", of.replay_packets},
+          {"elapsed_s", of.elapsed_s}};
+}
+
+nlohmann::json rows_of(const report& of) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const row& r : of.rows) out.push_back(json_row(r));
+  return out;
 }
 
 }  // namespace ct::bench
