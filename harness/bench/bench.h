@@ -62,8 +62,8 @@ struct options {
   double min_time_s = 0.1;  ///< timed, a repetition; 0: one iteration
   std::string filter{};     ///< regular expression on benchmark/impl/connections:N/threads:T
   std::uint64_t seed = 1;
+  std::string capture_name{"generated traffic"};
   std::span<const skb> capture{};  ///< of `replay`; empty: generated traffic
-  std::string google_json{};       ///< file for Google Benchmark's own JSON; empty: none
   /// Called now and then with the share that is done, 0 to 1, and what is running.
   std::function<void(double, std::string_view)> progress{};
 };
@@ -95,8 +95,10 @@ struct report {
   std::uint64_t seed = 0;
   int repetitions = 0;
   double min_time_s = 0;
+  std::string capture_name{};
   std::size_t replay_packets = 0;
   double elapsed_s = 0;
+  std::string google_json{};  ///< Google Benchmark's own format, as its compare.py reads it
 
   std::size_t invalid_count() const;
   /// 0 measured, 3 invalid.

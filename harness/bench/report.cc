@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A report as tables for people and as JSON for programs.
 #include "harness/bench/bench.h"
+#include "harness/format/number.h"
 
 #include <algorithm>
 #include <array>
@@ -30,10 +31,7 @@ constexpr std::array<column, 7> columns = {{
 }};
 static_assert(name_width + size_width + static_cast<int>(columns.size()) * cell_width <= 120);
 
-std::string grouped(std::size_t number) {
-  if (number < 1000) return std::to_string(number);
-  return fmt::format("{},{:03}", grouped(number / 1000), number % 1000);
-}
+using harness::grouped;
 
 /// Three digits that count: 0.12 1.23 12.3 123.
 std::string millions(double per_second) {
@@ -112,7 +110,8 @@ std::string table_of(const report& of, const extent& over, int threads) {
 
 std::string replay_of(const report& of, const extent& over) {
   std::string out =
-      fmt::format("replay of {} packets of {} connections, million packets a second\n",
+      fmt::format("replay of {}: {} packets of {} connections, million packets a second\n",
+                  of.capture_name,
                   grouped(of.replay_packets),
                   grouped(*over.connections.begin()));
   out += fmt::format("{:<{}}", "implementation", name_width);
@@ -188,6 +187,7 @@ nlohmann::json figures_of(const report& of) {
           {"invalid", of.invalid_count()},
           {"repetitions", of.repetitions},
           {"min_time_s", of.min_time_s},
+          {"replay_capture", of.capture_name},
           {"replay_packets", of.replay_packets},
           {"elapsed_s", of.elapsed_s}};
 }
