@@ -58,9 +58,10 @@ struct flow_key {
 
   auto operator<=>(const flow_key&) const = default;
 
-  /// The same without ports and protocol.
+  /// The same without ports.
   flow_key addresses() const {
     flow_key out;
+    out.protonum = protonum;
     for (std::size_t i = 0; i < 2; ++i) out.ends[i] = {ends[i].first, 0U};
     return out;
   }
@@ -99,6 +100,7 @@ std::optional<ip_header> read_ip(view ip) {
     out.layer4 = from(out.layer4, 8 + 8 * std::size_t{read8(out.layer4, 1)});
   }
   out.is_fragment = out.key.protonum == 44;
+  if (out.is_fragment && !out.layer4.empty()) out.key.protonum = read8(out.layer4, 0);
   return out;
 }
 
@@ -131,17 +133,32 @@ std::optional<flow_key> key_of(view ip, int depth = 0) {
   return key;
 }
 
+std::vector<flow_key> keys_of(std::span<const skb> packets) {
+  std::vector<flow_key> out;
+  out.reserve(packets.size());
+  for (const skb& packet : packets) {
+    out.push_back(key_of(ip_of(packet.frame, packet.link)).value_or(flow_key{}));
+  }
+  return out;
+}
+
 }  // namespace
 
+std::size_t flow_count(std::span<const skb> packets) {
+  std::set<flow_key> flows;
+  for (const flow_key& key : keys_of(packets)) {
+    if (key.has_ports) flows.insert(key);
+  }
+  return flows.size();
+}
+
 std::vector<std::size_t> flow_groups(std::span<const skb> packets) {
-  std::vector<flow_key> keys;
-  keys.reserve(packets.size());
+  std::vector<flow_key> keys = keys_of(packets);
   std::set<flow_key> coarse;
-  for (const skb& packet : packets) {
-    keys.push_back(key_of(ip_of(packet.frame, packet.link)).value_or(flow_key{}));
-    if (keys.back().has_ports) continue;
-    keys.back() = keys.back().addresses();
-    coarse.insert(keys.back());
+  for (flow_key& key : keys) {
+    if (key.has_ports) continue;
+    key = key.addresses();
+    coarse.insert(key);
   }
   std::map<flow_key, std::size_t> numbers;
   std::vector<std::size_t> out;

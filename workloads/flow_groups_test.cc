@@ -25,14 +25,15 @@ struct frames {
     append_frame(what, out);
     return out;
   }
-  std::vector<std::size_t> groups() const {
-    std::vector<skb> packets(bytes.size());
+  std::vector<skb> packets() const {
+    std::vector<skb> out(bytes.size());
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-      packets[i].frame = bytes[i];
-      packets[i].link = links[i];
+      out[i].frame = bytes[i];
+      out[i].link = links[i];
     }
-    return flow_groups(packets);
+    return out;
   }
+  std::vector<std::size_t> groups() const { return flow_groups(packets()); }
 };
 
 tuple plain(std::size_t i) {
@@ -44,6 +45,7 @@ TEST_CASE("every flow of generated traffic is one group") {
   const auto groups = flow_groups(all.packets());
   CHECK(std::set<std::size_t>(groups.begin(), groups.end()).size() == 100);
   CHECK(groups[0] == 0);
+  CHECK(flow_count(all.packets()) == 100);
 }
 
 TEST_CASE("both directions are one group, another port is another") {
@@ -56,17 +58,20 @@ TEST_CASE("both directions are one group, another port is another") {
   CHECK(all.groups() == std::vector<std::size_t>{0, 0, 1});
 }
 
-TEST_CASE("a fragment draws everything between its two addresses into one group") {
+TEST_CASE("a fragment draws everything of its protocol between its two addresses into one group") {
   frames all;
   tuple other = plain(0);
   other.src.id ^= 1;
   all.add({.flow = plain(0)});
   all.add({.flow = other});
   all.add({.flow = plain(1)});
+  other.dst.protonum = ipproto::udp;
+  all.add({.flow = other});
   auto fragment = frames::frame_of({.flow = reply_of(plain(0))});
   fragment[14 + 6] = std::byte{0x20};  // more fragments
   all.add(fragment);
-  CHECK(all.groups() == std::vector<std::size_t>{0, 0, 1, 0});
+  CHECK(all.groups() == std::vector<std::size_t>{0, 0, 1, 2, 0});
+  CHECK(flow_count(all.packets()) == 4);
 }
 
 TEST_CASE("an ICMP error belongs to the flow that it quotes, not to who sent it") {

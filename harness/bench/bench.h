@@ -33,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -61,8 +62,8 @@ struct options {
   double min_time_s = 0.1;  ///< timed, a repetition; 0: one iteration
   std::string filter{};     ///< regular expression on benchmark/impl/connections:N/threads:T
   std::uint64_t seed = 1;
+  std::string capture_name{"generated traffic"};
   std::span<const skb> capture{};  ///< of `replay`; empty: generated traffic
-  std::string google_json{};       ///< file for Google Benchmark's own JSON; empty: none
   /// Called now and then with the share that is done, 0 to 1, and what is running.
   std::function<void(double, std::string_view)> progress{};
 };
@@ -94,21 +95,28 @@ struct report {
   std::uint64_t seed = 0;
   int repetitions = 0;
   double min_time_s = 0;
+  std::string capture_name{};
   std::size_t replay_packets = 0;
   double elapsed_s = 0;
+  std::string google_json{};  ///< Google Benchmark's own format, as its compare.py reads it
 
   std::size_t invalid_count() const;
   /// 0 measured, 3 invalid.
   int exit_code() const { return invalid_count() == 0 ? 0 : 3; }
-  std::string_view verdict() const { return invalid_count() == 0 ? "measured" : "invalid"; }
 };
 
 /// Measures. Throws bad_options before anything ran. One run at a time in a process.
 report run(const options& what);
 
-/// The tables for people, at most 120 columns wide, and the verdict in the last line.
+/// The tables for people, at most 120 columns wide; below them a line for each row without a
+/// figure.
 std::string text_of(const report& of);
-/// The result file: schema ctbench/1, as JSON text.
-std::string json_of(const report& of);
+/// The last line: whether the figures may be believed.
+std::string verdict_of(const report& of);
+/// For the result file: {"name": number, ...} of the whole run.
+nlohmann::json figures_of(const report& of);
+/// For the result file: [{impl, benchmark, threads, connections, ops_per_second{,_low,_high}[,
+/// error]}, ...]
+nlohmann::json rows_of(const report& of);
 
 }  // namespace ct::bench

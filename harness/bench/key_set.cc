@@ -27,8 +27,7 @@ key_set::key_set(std::uint64_t seed, std::size_t connections, int threads) {
   for (std::size_t i = 1; i < connections; i += 2) miss_.keys[i] = reply_of(miss_.keys[i]);
   fresh_ =
       source.originals(flow_pool::fresh, 0, std::clamp<std::size_t>(connections / 8, 256, 65536));
-  ring_ =
-      source.originals(flow_pool::churn, 0, ring_tuples * static_cast<std::size_t>(threads));
+  ring_ = source.originals(flow_pool::churn, 0, ring_tuples * static_cast<std::size_t>(threads));
 }
 
 std::span<const tuple> key_set::fresh(int thread, int threads) const {

@@ -85,8 +85,7 @@ class replay_cell : public cell {
 replay_arena::replay_arena(std::uint64_t seed, std::span<const skb> capture)
     : seed_(seed), capture_(capture.begin(), capture.end()) {
   for (skb& packet : capture_) packet.jiffies64 = 0;  // the clock stands still
-  const std::vector<std::size_t> groups = workloads::flow_groups(capture_);
-  connections_ = groups.empty() ? 0 : *std::ranges::max_element(groups) + 1;
+  connections_ = workloads::flow_count(capture_);
 }
 
 const std::vector<replay_share>& replay_arena::shares(int threads) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A report as tables for people and as JSON for programs.
 #include "harness/bench/bench.h"
+#include "harness/format/number.h"
 
 #include <algorithm>
 #include <array>
@@ -30,10 +31,7 @@ constexpr std::array<column, 7> columns = {{
 }};
 static_assert(name_width + size_width + static_cast<int>(columns.size()) * cell_width <= 120);
 
-std::string grouped(std::size_t number) {
-  if (number < 1000) return std::to_string(number);
-  return fmt::format("{},{:03}", grouped(number / 1000), number % 1000);
-}
+using harness::grouped;
 
 /// Three digits that count: 0.12 1.23 12.3 123.
 std::string millions(double per_second) {
@@ -112,7 +110,8 @@ std::string table_of(const report& of, const extent& over, int threads) {
 
 std::string replay_of(const report& of, const extent& over) {
   std::string out =
-      fmt::format("replay of {} packets of {} connections, million packets a second\n",
+      fmt::format("replay of {}: {} packets of {} connections, million packets a second\n",
+                  of.capture_name,
                   grouped(of.replay_packets),
                   grouped(*over.connections.begin()));
   out += fmt::format("{:<{}}", "implementation", name_width);
@@ -169,34 +168,34 @@ std::string text_of(const report& of) {
                        threads_text(r.threads),
                        r.error);
   }
-  if (of.invalid_count() == 0) {
-    return out + fmt::format("measured: {} figures, every answer was right and no entry was lost\n",
-                             of.rows.size());
-  }
-  return out + fmt::format(
-                   "invalid: {} of {} benchmarks gave wrong answers or lost entries and have no "
-                   "figure\n",
-                   of.invalid_count(),
-                   of.rows.size());
+  return out;
 }
 
-std::string json_of(const report& of) {
-  nlohmann::json rows = nlohmann::json::array();
-  for (const row& r : of.rows) rows.push_back(json_row(r));
-  const nlohmann::json out = {{"schema", "ctbench/1"},
-                              {"verb", "bench"},
-                              {"verdict", of.verdict()},
-                              {"exit", of.exit_code()},
-                              {"seed", of.seed},
-                              {"figures",
-                               {{"benchmarks", of.rows.size()},
-                                {"invalid", of.invalid_count()},
-                                {"repetitions", of.repetitions},
-                                {"min_time_s", of.min_time_s},
-                                {"replay_packets", of.replay_packets},
-                                {"elapsed_s", of.elapsed_s}}},
-                              {"rows", std::move(rows)}};
-  return out.dump(2) + '\n';
+std::string verdict_of(const report& of) {
+  if (of.invalid_count() == 0) {
+    return fmt::format("{} figures measured; every answer was right and no entry was lost",
+                       of.rows.size());
+  }
+  return fmt::format(
+      "invalid: {} of {} benchmarks answered wrongly or lost entries and have no figure",
+      of.invalid_count(),
+      of.rows.size());
+}
+
+nlohmann::json figures_of(const report& of) {
+  return {{"benchmarks", of.rows.size()},
+          {"invalid", of.invalid_count()},
+          {"repetitions", of.repetitions},
+          {"min_time_s", of.min_time_s},
+          {"replay_capture", of.capture_name},
+          {"replay_packets", of.replay_packets},
+          {"elapsed_s", of.elapsed_s}};
+}
+
+nlohmann::json rows_of(const report& of) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const row& r : of.rows) out.push_back(json_row(r));
+  return out;
 }
 
 }  // namespace ct::bench

@@ -14,13 +14,12 @@
 #include <array>
 #include <benchmark/benchmark.h>
 #include <chrono>
-#include <cstdio>
 #include <fmt/format.h>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <regex>
+#include <sstream>
 #include <tuple>
 #include <utility>
 
@@ -48,27 +47,19 @@ using records = std::map<record_key, record>;
 /// over several calls of RunSpecifiedBenchmarks: context and closing are written once.
 class collector : public benchmark::BenchmarkReporter {
  public:
-  explicit collector(const std::string& google_json) {
+  collector() {
     SetErrorStream(&silence_);
     SetOutputStream(&silence_);
-    if (google_json.empty()) return;
-    file_.open(google_json);
-    if (!file_) {
-      throw bad_options(
-          fmt::format("{}: cannot be written; give --google-json a file in a folder "
-                      "that exists",
-                      google_json));
-    }
-    json_.SetOutputStream(&file_);
+    json_.SetOutputStream(&google_json_);
     json_.SetErrorStream(&silence_);
   }
 
   bool ReportContext(const Context& context) override {
-    if (file_.is_open() && !std::exchange(has_context_, true)) json_.ReportContext(context);
+    if (!std::exchange(has_context_, true)) json_.ReportContext(context);
     return true;
   }
   void ReportRuns(const std::vector<Run>& runs) override {
-    if (file_.is_open()) json_.ReportRuns(runs);
+    json_.ReportRuns(runs);
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration) continue;
       record& to = records_[{run.run_name.function_name, static_cast<int>(run.threads)}];
@@ -80,16 +71,16 @@ class collector : public benchmark::BenchmarkReporter {
       }
     }
   }
-  void close() {
-    if (!file_.is_open() || !has_context_) return;
+  /// After the last run.
+  std::string google_json() {
     json_.Finalize();
-    file_.close();
+    return google_json_.str();
   }
   const records& all() const { return records_; }
 
  private:
   records records_;
-  std::ofstream file_;
+  std::ostringstream google_json_;
   std::ofstream silence_;  // no file: swallows
   benchmark::JSONReporter json_;
   bool has_context_ = false;
@@ -315,7 +306,7 @@ report run(const options& what) {
   const workloads::traffic generated({.seed = what.seed});
   replay_arena replay(what.seed, what.capture.empty() ? generated.packets() : what.capture);
   const selection chosen = select(what, replay.connections());
-  collector into(what.google_json);
+  collector into;
   set_flags(what);
   progress_meter meter(what, chosen.count());
 
@@ -323,10 +314,11 @@ report run(const options& what) {
              .seed = what.seed,
              .repetitions = what.repetitions,
              .min_time_s = what.min_time_s,
+             .capture_name = what.capture_name,
              .replay_packets = chosen.replay.empty() ? 0 : replay.packet_count()};
   measure_replay(what, replay, chosen.replay, meter, into, out);
   for (const auto& size : chosen.by_size) measure_size(what, size, meter, into, out);
-  into.close();
+  out.google_json = into.google_json();
   std::ranges::stable_sort(out.rows, [](const row& a, const row& b) {
     return std::tuple(place(a.benchmark), std::string_view(a.impl), a.connections, a.threads) <
            std::tuple(place(b.benchmark), std::string_view(b.impl), b.connections, b.threads);
