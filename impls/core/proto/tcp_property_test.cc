@@ -108,9 +108,14 @@ bool is_timeout_of(const policy& settings, double seconds_left) {
                      [&](std::uint32_t t) { return t / static_cast<double>(hz) == seconds_left; });
 }
 
-/// Numbers far apart from each other and from zero, so that none is hit by chance.
+/// Any number, every other time one near the wrap of 2^32; never shrunk, so that the two sides'
+/// numbers are not equal by chance.
 rc::Gen<std::uint32_t> any_number() {
-  return rc::gen::noShrink(rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<std::uint32_t>()));
+  return rc::gen::noShrink(
+      rc::gen::oneOf(rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<std::uint32_t>()),
+                     rc::gen::map(rc::gen::inRange(-70'000, 70'001), [](int distance_to_wrap) {
+                       return static_cast<std::uint32_t>(distance_to_wrap);
+                     })));
 }
 
 /// A connection that knows both sides' numbers.

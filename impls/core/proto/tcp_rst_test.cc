@@ -203,6 +203,26 @@ TEST_CASE("a RST of the SYN's own side does not answer it") {
   CHECK(c.state() == tcp_state::established);
 }
 
+TEST_CASE("before any answer the RST to a passed SYN goes through the window check") {
+  tcp_connection c;
+  c.client({.flags = ack, .seq = 1001, .ack = 5001});
+  c.client({.flags = syn, .seq = 900'000});
+  CHECK(c.server({.flags = rst_ack, .seq = 5001, .ack = 900'001}) == track::accept);
+  CHECK(c.tcp().seen[1].td_maxwin != 0);  // the check has learnt from it
+  CHECK(c.kills == 1);
+}
+
+TEST_CASE("an assured connection's RST is not believed for acknowledging what an ACK ended with") {
+  tcp_connection c = established();
+  c.client({.flags = syn, .seq = 900'000});
+  c.server({.flags = syn_ack, .seq = 700'000, .ack = 900'001});
+  c.server({.flags = ack, .seq = 700'001, .ack = 900'001});
+  REQUIRE(c.tcp().last_end == 700'001);
+  REQUIRE((c.tcp().seen[0].flags & tcp_flag::maxack_set) == 0);
+  CHECK(c.server({.flags = rst_ack, .seq = 2'000'000'000, .ack = 700'001}) == track::invalid);
+  CHECK(c.state() == tcp_state::syn_recv);
+}
+
 TEST_CASE("a RST to an ACK that was let pass in SYN_SENT ends the half-open connection") {
   tcp_connection c;
   c.client({.flags = syn, .seq = 1000});

@@ -106,7 +106,7 @@ window_finding compare(const tcp_direction& sender,
   const bool four = is_at_least(n.sack, receiver.td_end - ack_lag);
   if (!one) {
     const std::uint32_t beyond = n.end - sender.td_maxend + 1;
-    const bool is_small = receiver.td_maxwin != 0 && beyond <= receiver.td_maxwin;
+    const bool is_small = beyond <= receiver.td_maxwin;  // not while that is unknown: 0
     return is_small && two && three && four ? window_finding::overshoot
                                             : window_finding::seq_too_high;
   }

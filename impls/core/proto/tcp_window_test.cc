@@ -61,8 +61,14 @@ tcp_segment as_segment(const build::bytes& l4) {
 }
 
 /// Bases such that each edge of the pair lies at the wrap of 2^32 once, and plain ones.
-const std::vector<std::uint32_t> bases =
-    {0, 1'000'000, 0u - 20000u, 0u - 50000u, 0u - 80000u, 0u - 14000u, 0x7fff'ffff - 50000u};
+const std::vector<std::uint32_t> bases = {0,
+                                          1'000'000,
+                                          0u - 20000u,
+                                          0u - 50000u,
+                                          0u - 80000u,
+                                          0u - 14000u,
+                                          0u - 79200u,
+                                          0x7fff'ffff - 50000u};
 
 template <class Test>
 void for_each_base(Test test) {
