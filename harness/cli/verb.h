@@ -30,7 +30,8 @@ inline constexpr int interrupted = 130;  ///< Ctrl-C: what was done so far is re
 /// What a verb found out.
 struct outcome {
   int exit = exit_code::good;
-  std::string verdict;  ///< one line
+  std::string verdict;  ///< a few words that stay the same from run to run
+  std::string closing;  ///< the last line that is printed: the verdict with its figures; empty: the verdict
   nlohmann::json figures = nlohmann::json::object();
   nlohmann::json rows = nlohmann::json::array();
   bool is_stdout_taken = false;  ///< stdout carries another tool's lines: the verdict goes to stderr
@@ -57,6 +58,7 @@ std::span<const verb> verbs();
 std::function<outcome(const context&)> add_list(CLI::App& options);
 std::function<outcome(const context&)> add_doctor(CLI::App& options);
 std::function<outcome(const context&)> add_replay(CLI::App& options);
+std::function<outcome(const context&)> add_bench(CLI::App& options);
 
 /// Runs the program: parses, runs the verb, writes the JSON. Returns the exit code.
 int run(int argc, const char* const* argv, std::span<const impl> all);

@@ -7,10 +7,11 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 3> list = {{
+  static constexpr std::array<verb, 4> list = {{
       {"list", "which implementations and verbs are there?", add_list},
       {"doctor", "what can be measured and compared on this machine, and why not the rest?", add_doctor},
       {"replay", "what does each implementation make of this traffic? do they agree?", add_replay},
+      {"bench", "how fast is each implementation, provided that it is right?", add_bench},
   }};
   return list;
 }
