@@ -119,7 +119,7 @@ struct capture::stream {
       const char* message = gzerror(gzip, &status);
       is_gzip_cut = status == Z_BUF_ERROR;
       is_interrupted = status == Z_ERRNO && errno == EINTR;
-      if (status == Z_ERRNO) {
+      if (status == Z_ERRNO && !is_interrupted) {
         read_error = std::string("reading failed: ") + std::strerror(errno);
       } else if (status == Z_DATA_ERROR || status == Z_MEM_ERROR || status == Z_STREAM_ERROR) {
         // zlib puts the name that it has for the file, a descriptor, before the reason.
@@ -176,7 +176,7 @@ void capture::expect_a_capture() {
   const std::span<const unsigned char> head(s.head.data(), s.head_bytes);
   if (is_magic(head)) return start_libpcap();
   if (!s.read_error.empty()) refuse(path_, s.read_error + "; " + how_to_repair);
-  if (s.is_gzip_cut) {
+  if (s.is_gzip_cut || s.is_interrupted) {
     note_the_end(nullptr);
     return;
   }

@@ -44,7 +44,8 @@ outcome list(const context& what) {
   fmt::print("\n");
   found.figures = {{"implementations", what.chosen.size()}, {"verbs", verb_names}};
   found.verdict =
-      fmt::format("{} implementations, {} verbs", what.chosen.size(), verbs().size());
+      fmt::format("{} implementation{}, {} verbs", what.chosen.size(),
+                  what.chosen.size() == 1 ? "" : "s", verbs().size());
   return found;
 }
 

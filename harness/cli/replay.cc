@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 
 #include "harness/cli/choice.h"
@@ -26,7 +25,7 @@ struct replay_arguments {
   bool stats = false;
   bool acct = false;
   std::size_t buckets = system_options{}.buckets;
-  hash_kind hash = hash_kind::siphash;
+  std::string hash = "siphash";
   std::uint16_t zone = 0;
 };
 
@@ -44,14 +43,17 @@ std::vector<impl> contestants(const context& what) {
   return taking_part;
 }
 
+std::string captures_text(const workloads::playback& player) {
+  const std::size_t count = player.paths().size();
+  return fmt::format("{} capture{}", grouped(count), count == 1 ? "" : "s");
+}
+
 void print_traffic(std::FILE* to, const workloads::playback& player, const replay_result& result,
                    std::uint64_t seed) {
   const protocol_mix& mix = result.mix;
   constexpr double ns_per_s = 1e9;
-  fmt::print(to, "seed {}; {} of {}, {}, {:.1f} s on the clock\n", seed,
-             grouped(player.packet_count()) + " packets",
-             player.paths().size() == 1 ? "1 capture"
-                                        : grouped(player.paths().size()) + " captures",
+  fmt::print(to, "seed {}; {} packets of {}, {}, {:.1f} s on the clock\n", seed,
+             grouped(player.packet_count()), captures_text(player),
              size_text(player.wire_bytes()), static_cast<double>(player.elapsed_ns()) / ns_per_s);
   fmt::print(to, "TCP {}, UDP {}, ICMP {}, ICMPv6 {}, other {}; IPv4 {}, IPv6 {}, not IP {}\n",
              grouped(mix.tcp), grouped(mix.udp), grouped(mix.icmp), grouped(mix.icmpv6),
@@ -139,30 +141,29 @@ nlohmann::json json_figures(const workloads::playback& player, const replay_resu
           {"interrupted", result.was_stopped}};
 }
 
-std::string verdict_text(const workloads::playback& player, const replay_result& result) {
+/// "all implementations agree", or what else it is; `closing` with figures and names.
+void set_verdict(outcome& found, const workloads::playback& player, const replay_result& result) {
   std::vector<std::string> differing;
   std::size_t compared = 0;
   for (const replay_row& row : result.rows) {
     if (row.agrees) ++compared;
     if (row.agrees == false) differing.push_back(row.impl);
   }
-  std::string text;
   if (!differing.empty()) {
-    text = fmt::format("implementations differ: {} of {} ({})", differing.size(), compared,
-                       fmt::join(differing, ", "));
-  } else if (compared == 1) {
-    text = "nothing to compare: one implementation";
+    found.verdict = "implementations differ";
+    found.closing = fmt::format("{}: {} of {} ({})", found.verdict, differing.size(), compared,
+                                fmt::join(differing, ", "));
   } else {
-    text = "all implementations agree";
+    found.verdict = compared == 1 ? "nothing to compare" : "all implementations agree";
+    found.closing = compared == 1 ? "nothing to compare, one implementation" : found.verdict;
   }
-  text += fmt::format(": {} packets, {} connections", grouped(player.packet_count()),
-                      grouped(result.connections));
-  if (result.was_stopped) text += " until it was interrupted";
+  found.closing += fmt::format(": {} packets, {} connections", grouped(player.packet_count()),
+                               grouped(result.connections));
+  if (result.was_stopped) found.closing += " until it was interrupted";
   if (!player.damages().empty()) {
-    text += fmt::format("; {} of {} captures incomplete", player.damages().size(),
-                        player.paths().size());
+    found.closing += fmt::format("; incomplete: {} of {}", player.damages().size(),
+                                 captures_text(player));
   }
-  return text;
 }
 
 int exit_of(const workloads::playback& player, const replay_result& result) {
@@ -178,7 +179,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   progress_bar bar;
   const replay_options options = {.system = {.buckets = arguments.buckets,
                                              .max_entries = 0,
-                                             .hash = arguments.hash,
+                                             .hash = arguments.hash == "xxh3" ? hash_kind::xxh3
+                                                                              : hash_kind::siphash,
                                              .seed = what.seed,
                                              .acct = arguments.acct},
                                   .zone = {.id = arguments.zone}};
@@ -201,7 +203,7 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   print_traffic(to, player, result, what.seed);
   print_rows(to, result);
   if (result.all_agree()) print_state(arguments, result);
-  found.verdict = verdict_text(player, result);
+  set_verdict(found, player, result);
   found.figures = json_figures(player, result);
   for (const replay_row& row : result.rows) found.rows.push_back(json_row(row));
   return found;
@@ -211,8 +213,7 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
 
 std::function<outcome(const context&)> add_replay(CLI::App& options) {
   const auto arguments = std::make_shared<replay_arguments>();
-  const std::map<std::string, hash_kind> hashes = {{"siphash", hash_kind::siphash},
-                                                   {"xxh3", hash_kind::xxh3}};
+  constexpr int zone_max = 65535;
   constexpr std::size_t buckets_max = std::size_t{1} << 28;
   options
       .add_option("captures", arguments->captures,
@@ -226,10 +227,12 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
       ->check(CLI::Range(std::size_t{1}, buckets_max))
       ->type_name("N")
       ->capture_default_str();
-  options.add_option("--hash", arguments->hash, "siphash (the kernel's, default) or xxh3")
-      ->transform(CLI::CheckedTransformer(hashes))
-      ->type_name("NAME");
+  options.add_option("--hash", arguments->hash, "siphash (the kernel's) or xxh3")
+      ->check(CLI::IsMember({"siphash", "xxh3"}))
+      ->type_name("NAME")
+      ->capture_default_str();
   options.add_option("--zone", arguments->zone, "conntrack zone of every packet")
+      ->check(CLI::Range(0, zone_max))
       ->type_name("N")
       ->capture_default_str();
   return [arguments](const context& what) { return run_replay(*arguments, what); };

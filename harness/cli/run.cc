@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <system_error>
 
 #include "harness/cli/choice.h"
 #include "harness/cli/result_file.h"
@@ -40,14 +41,18 @@ void add_shared_options(CLI::App& app, shared_options& shared) {
   app.add_option("--impl", shared.impls, "implementations: NAME[,NAME...] or all")
       ->type_name("NAMES")
       ->capture_default_str();
-  app.add_option("--seed", shared.seed, "of everything random")->type_name("N")->capture_default_str();
+  app.add_option("--seed", shared.seed, "of everything random")
+      ->check(CLI::NonNegativeNumber)  // CLI11 would wrap -1 around
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--json", shared.json, "write the result to FILE too (schema ctbench/1)")
       ->type_name("FILE");
 }
 
 /// An unknown verb in the place of one: CLI11 would only call it unexpected.
 void expect_known_verb(int argc, const char* const* argv) {
-  if (argc < 2 || argv[1][0] == '-') return;
+  if (argc < 2) throw usage_error("no verb given (ctbench --help names them)");
+  if (argv[1][0] == '-') return;
   const std::string_view name = argv[1];
   std::vector<std::string_view> known;
   for (const verb& one : verbs()) known.push_back(one.name);
@@ -63,7 +68,8 @@ outcome work(const subcommand& chosen, const shared_options& shared, std::span<c
                         .is_chosen_by_name = shared.impls != "all",
                         .seed = shared.seed};
   outcome found = chosen.work(what);
-  fmt::print(found.is_stdout_taken ? stderr : stdout, "{}\n", found.verdict);
+  const std::string& last = found.closing.empty() ? found.verdict : found.closing;
+  fmt::print(found.is_stdout_taken ? stderr : stdout, "{}\n", last);
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw usage_error(fmt::format("standard output: {}; free space or name another file",
                                   std::strerror(errno)));
@@ -99,6 +105,9 @@ int run(int argc, const char* const* argv, std::span<const impl> all) {
     const auto parsed = app.get_subcommands();
     const std::string verb_name = parsed.empty() ? "" : " " + parsed.front()->get_name();
     return complain(fmt::format("{} (see ctbench{} --help)", error.what(), verb_name));
+  } catch (const std::system_error& error) {
+    // Only printing throws this.
+    return complain(fmt::format("output: {}; free space or write elsewhere", error.code().message()));
   } catch (const std::exception& error) {
     return complain(error.what());
   }

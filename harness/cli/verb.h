@@ -30,7 +30,8 @@ inline constexpr int interrupted = 130;  ///< Ctrl-C: what was done so far is re
 /// What a verb found out.
 struct outcome {
   int exit = exit_code::good;
-  std::string verdict;  ///< one line
+  std::string verdict;  ///< a few words that stay the same from run to run
+  std::string closing;  ///< the last line that is printed: the verdict with its figures; empty: the verdict
   nlohmann::json figures = nlohmann::json::object();
   nlohmann::json rows = nlohmann::json::array();
   bool is_stdout_taken = false;  ///< stdout carries another tool's lines: the verdict goes to stderr
