@@ -107,7 +107,10 @@ std::vector<segment> conversation(const tuple& original, random_source& random) 
     }
     return out;
   }
-  using namespace tcp_flag;
+  using tcp_flag::ack;
+  using tcp_flag::fin;
+  using tcp_flag::psh;
+  using tcp_flag::syn;
   auto seq = static_cast<std::uint32_t>(random.next());   // the client's next byte
   auto peer = static_cast<std::uint32_t>(random.next());  // the server's next byte
   out.push_back({.flow = original, .flags = syn, .seq = seq});
