@@ -42,8 +42,8 @@ class report {
   }
   /// Nobody needs to go on.
   bool is_broken() const {
-    return is_broken_.load(std::memory_order_relaxed);
-  }  // relaxed: see note
+    return is_broken_.load(std::memory_order_relaxed);  // relaxed: a hint
+  }
   finding result() const {
     const std::lock_guard guard(lock_);
     return first_;
@@ -368,7 +368,7 @@ finding both_tuples_come_and_go_together() {
 template <class T>
 finding growth_loses_nothing() {
   return find_out([] {
-    constexpr std::uint32_t entries = 20'000;
+    constexpr std::uint32_t entries = 8'000;
     small_core<T> core(1);
     report r;
     std::atomic<std::uint32_t> count{0};
