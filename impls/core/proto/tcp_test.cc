@@ -115,6 +115,15 @@ TEST_CASE("a repeated SYN without an answer does not renew the timeout") {
   CHECK(c.timeout_s() == 120);
 }
 
+TEST_CASE("the other side's SYN does not renew the timeout of an unanswered one either") {
+  tcp_connection c;
+  c.client({.flags = syn, .seq = 1000});
+  c.wait_s(2);
+  CHECK(c.server({.flags = syn, .seq = 5000}) == track::accept);
+  CHECK(c.state() == tcp_state::syn_sent2);
+  CHECK(c.timeout_s() == 118);
+}
+
 TEST_CASE("packets and bytes are counted where the kernel counts: not for what it passes by") {
   tcp_connection c;
   c.settings.acct = true;
