@@ -287,7 +287,8 @@ void finish(nf_conn& ct,
       (void)context.kill(ct);
       return;
     }
-    // A repeated SYN does not keep the entry alive, else a client could do so for ever.
+    // A repeated SYN does not keep the entry alive, else a client could do so for ever; nor does
+    // the other side's, seen live on 6.18.44.
     if (kind == tcp_kind::syn && t.from == tcp_state::syn_sent) return;
     if (t.to == tcp_state::established) {
       timeout = std::min(timeout, context.policy.tcp_timeout[tcp_timeout_unack]);

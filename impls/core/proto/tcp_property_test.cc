@@ -184,7 +184,7 @@ TEST_CASE("any packets leave a state that exists and a timeout of the policy") {
       const track answer = c.send(d, resolve(s, c.tcp()));
       RC_ASSERT(static_cast<std::size_t>(c.state()) < tcp_state_count);
       RC_ASSERT(c.deadline() == deadline || is_timeout_of(c.settings, c.timeout_s()));
-      RC_ASSERT((answer == track::invalid) == (c.reason != nullptr));
+      RC_ASSERT((answer == track::invalid) == !c.reason.empty());
       if (answer != track::accept) RC_ASSERT(c.state() == before);
       if (answer == track::repeat || c.kills != 0) break;  // the entry is gone
       RC_ASSERT(c.ct().lock.try_lock());

@@ -39,7 +39,7 @@ TEST_CASE(
     "a RST before the acknowledged number is invalid, unless invalid RSTs are to be ignored") {
   tcp_connection c = established();
   CHECK(c.server({.flags = rst, .seq = 5000}) == track::invalid);
-  CHECK(c.reason == std::string("tcp: RST is older than what was acknowledged"));
+  CHECK(c.reason == "tcp: RST is older than what was acknowledged");
   CHECK(c.state() == tcp_state::established);
   CHECK(c.timeout_s() == 432000);
 
@@ -73,7 +73,7 @@ TEST_CASE(
 TEST_CASE("a RST beyond the window is invalid") {
   tcp_connection c = established();
   CHECK(c.server({.flags = rst, .seq = 5001 + 65535 + 70000}) == track::invalid);
-  CHECK(c.reason == std::string("tcp: data beyond the receiver's window"));
+  CHECK(c.reason == "tcp: data beyond the receiver's window");
   CHECK(c.timeout_s() == 432000);
 }
 
@@ -175,7 +175,7 @@ TEST_CASE("before the connection is established a RST with number zero goes to t
   CHECK(near.client({.flags = rst, .seq = 0}) == track::accept);
 
   CHECK(c.client({.flags = rst, .seq = 1000}) == track::invalid);  // not zero: too old
-  CHECK(c.reason == std::string("tcp: RST is older than what was acknowledged"));
+  CHECK(c.reason == "tcp: RST is older than what was acknowledged");
   CHECK(c.client({.flags = rst, .seq = 0}) == track::accept);
   CHECK(c.state() == tcp_state::close);
 

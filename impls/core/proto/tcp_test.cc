@@ -72,7 +72,7 @@ TEST_CASE("packets that cannot begin a connection are invalid as first packet") 
   for (const std::uint8_t flags : {syn_ack, rst, rst_ack, fin_ack}) {
     tcp_connection c;
     CHECK(c.client({.flags = flags, .seq = 1, .ack = 1}) == track::invalid);
-    CHECK(c.reason == std::string("tcp: does not begin a connection"));
+    CHECK(c.reason == "tcp: does not begin a connection");
     CHECK_FALSE(c.ct().is_confirmed());
   }
 }
@@ -84,14 +84,14 @@ TEST_CASE("malformed headers are invalid whatever the state, and change nothing"
     const double timeout = c.timeout_s();
     const build::bytes l4 = tcp_bytes({.flags = ack, .seq = 1001, .ack = 5001});
     CHECK(c.handle(dir::original, tcp_packet(l4, 19)) == track::invalid);
-    CHECK(c.reason == std::string("tcp: header is cut"));
+    CHECK(c.reason == "tcp: header is cut");
     build::bytes long_header = l4;
     build::put8(long_header, 12, 6 << 4);
     CHECK(c.handle(dir::original, tcp_packet(long_header)) == track::invalid);
-    CHECK(c.reason == std::string("tcp: header length is impossible"));
+    CHECK(c.reason == "tcp: header length is impossible");
     for (const int flags : {0x00, 0x01, 0x03, 0x32, 0x06}) {  // null, F, SF, SAU, SR
       CHECK(c.client({.flags = static_cast<std::uint8_t>(flags)}) == track::invalid);
-      CHECK(c.reason == std::string("tcp: flags that do not go together"));
+      CHECK(c.reason == "tcp: flags that do not go together");
     }
     CHECK(c.state() == (is_open ? tcp_state::established : tcp_state::none));
     CHECK(c.timeout_s() == timeout);
@@ -113,6 +113,15 @@ TEST_CASE("a repeated SYN without an answer does not renew the timeout") {
   c.server({.flags = ack, .seq = 1, .ack = 1});  // any reply
   CHECK(c.client({.flags = syn, .seq = 1000}) == track::accept);
   CHECK(c.timeout_s() == 120);
+}
+
+TEST_CASE("the other side's SYN does not renew the timeout of an unanswered one either") {
+  tcp_connection c;
+  c.client({.flags = syn, .seq = 1000});
+  c.wait_s(2);
+  CHECK(c.server({.flags = syn, .seq = 5000}) == track::accept);
+  CHECK(c.state() == tcp_state::syn_sent2);
+  CHECK(c.timeout_s() == 118);
 }
 
 TEST_CASE("packets and bytes are counted where the kernel counts: not for what it passes by") {
@@ -167,9 +176,9 @@ TEST_CASE("out of window: beyond it invalid, older than it accepted without effe
   c.wait_s(100);
   const tcp_data before = c.tcp();
   CHECK(c.client({.flags = ack, .seq = 1001 + 65535 + 70000, .ack = 500'001}) == track::invalid);
-  CHECK(c.reason == std::string("tcp: data beyond the receiver's window"));
+  CHECK(c.reason == "tcp: data beyond the receiver's window");
   CHECK(c.client({.flags = ack, .seq = 1001, .ack = 500'002}) == track::invalid);
-  CHECK(c.reason == std::string("tcp: acknowledges data that was not seen"));
+  CHECK(c.reason == "tcp: acknowledges data that was not seen");
   CHECK(c.client({.flags = ack, .seq = 1001u - 65536u, .ack = 500'001}) == track::accept);
   CHECK(c.client({.flags = fin_ack, .seq = 1001, .ack = 500'001 - 66001}) == track::accept);
   CHECK(c.state() == tcp_state::established);

@@ -20,6 +20,8 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
+#include <string>
 
 namespace ct::core::tcp_test {
 
@@ -113,7 +115,7 @@ class tcp_connection {
   bool kill_wins = true;            // does kill() find the entry still alive?
   unsigned kills = 0;
   bool was_locked_at_kill = false;
-  const char* reason = nullptr;  // of the last packet, if it was invalid
+  std::string reason;  // of the last packet, if it was invalid
 
   track send(dir d, const segment_fields& fields) {
     const build::bytes l4 = tcp_bytes(fields);
@@ -126,7 +128,7 @@ class tcp_connection {
   track handle(dir d, const packet& pkt) {
     tracked_packet context(*this, d);
     const track answer = tcp_l4proto.handle(*ct_, pkt, context);
-    reason = context.reason;
+    reason = context.reason != nullptr ? context.reason : "";
     if (answer != track::accept) return answer;
     if (d == dir::reply) ct_->set(status::seen_reply);
     if (!ct_->is_confirmed()) {

@@ -404,6 +404,16 @@ TEST_CASE("a SYN begins its side again only with larger numbers and only during 
   CHECK(data.tcp.seen[0].td_maxend == 50000);
 }
 
+TEST_CASE("a SYN of the reply side that begins again has nothing to be compared with") {
+  established_pair p(0, 0);
+  p.tcp.state = tcp_state::syn_sent;
+  CHECK(judge(p.tcp, dir::reply, {.flags = syn, .seq = 300'000}) == window_finding::opening);
+  CHECK(p.tcp.seen[1].td_end == 300'001);
+  established_pair original(0, 0);
+  original.tcp.state = tcp_state::syn_sent;
+  CHECK(original.sends({.flags = syn, .seq = 300'000}) == window_finding::in_window);
+}
+
 TEST_CASE(
     "options without a place in the header change nothing; with one they replace what was known") {
   tcp_direction side{.td_scale = 5,
