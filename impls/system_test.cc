@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// What every implementation must do with the same packets: the life of an entry, seen from outside.
+/// What every implementation must do with the same packets: the life of an entry, seen from
+/// outside.
 ///
 /// Each case runs for every registered implementation that stores anything.
+#include "impls/core/packet_builder.h"
+#include "spec/impl.h"
+
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -10,9 +14,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "impls/core/packet_builder.h"
-#include "spec/impl.h"
 
 namespace ct {
 namespace {
@@ -257,7 +258,8 @@ TEST_CASE("one run of gc_worker reaps at most 257 entries and goes on where it s
       const gc_report report = h.cpu().gc_worker();
       CHECK(report.reaped <= 257);
       if (report.next_run != 1) CHECK(report.reaped == left);
-      // A table that hands over several at a time may count an entry twice, once for each tuplehash.
+      // A table that hands over several at a time may count an entry twice, once for each
+      // tuplehash.
       if (report.reaped < left) CHECK(report.reaped > 240);
       left -= report.reaped;
       CHECK(h.system().count() == left);
@@ -367,8 +369,10 @@ TEST_CASE("accounting counts packets and layer-3 bytes per direction, if it is o
       h.pass(answer());
       REQUIRE(h.dump().size() == 1);
       const conn c = h.dump()[0];
-      CHECK(c.packets == (on ? std::array<std::uint64_t, 2>{2, 1} : std::array<std::uint64_t, 2>{}));
-      CHECK(c.bytes == (on ? std::array<std::uint64_t, 2>{64, 32} : std::array<std::uint64_t, 2>{}));
+      CHECK(c.packets ==
+            (on ? std::array<std::uint64_t, 2>{2, 1} : std::array<std::uint64_t, 2>{}));
+      CHECK(c.bytes ==
+            (on ? std::array<std::uint64_t, 2>{64, 32} : std::array<std::uint64_t, 2>{}));
     }
   });
 }
@@ -390,7 +394,9 @@ TEST_CASE("CPUs come and go; their counters stay, ids are never used twice") {
     std::vector<std::uint64_t> ids;
     for (int i = 0; i < 3; ++i) {
       const std::unique_ptr<ct::cpu> cpu = system->attach();
-      skb s{.frame = ip, .wire_bytes = static_cast<std::uint32_t>(ip.size()), .link = link_type::raw};
+      skb s{.frame = ip,
+            .wire_bytes = static_cast<std::uint32_t>(ip.size()),
+            .link = link_type::raw};
       cpu->in({&s, 1});
       ids.push_back(s.conn_id);
       cpu->free_skb({&s, 1});
@@ -420,7 +426,9 @@ TEST_CASE("threads with packets of the same flows leave a table that drains to n
         const std::unique_ptr<ct::cpu> cpu = system->attach();
         for (int i = 0; i < rounds; ++i) {
           const bytes& ip = packets[static_cast<std::size_t>(i * 7 + t * 5) % packets.size()];
-          skb s{.frame = ip, .wire_bytes = static_cast<std::uint32_t>(ip.size()), .link = link_type::raw};
+          skb s{.frame = ip,
+                .wire_bytes = static_cast<std::uint32_t>(ip.size()),
+                .link = link_type::raw};
           cpu->in({&s, 1});
           if (s.conn_id == 0) ++wrong;  // every one of these packets belongs to some entry
           if (i % 11 != 0) cpu->confirm({&s, 1});

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The face of a whole ct system, the same for every implementation: packets go in, verdicts come out.
+/// The face of a whole ct system, the same for every implementation: packets go in, verdicts come
+/// out.
 ///
-/// The program, the oracles and the benchmarks see nothing else. Calls are virtual per batch, not per packet.
-/// A `ct_system` is shared by all threads; a `cpu` belongs to the thread that attached it.
+/// The program, the oracles and the benchmarks see nothing else. Calls are virtual per batch, not
+/// per packet. A `ct_system` is shared by all threads; a `cpu` belongs to the thread that attached
+/// it.
 ///
-/// A packet's way, as in the kernel: `in` (prerouting: find or create, track, ctinfo), then `confirm`
-/// (postrouting: a new entry enters the table), then `free_skb` (the packet has left: its reference goes).
-/// free_skb without confirm is a drop: an unconfirmed entry dies with it. `pass` runs all three for each
-/// packet before it looks at the next.
+/// A packet's way, as in the kernel: `in` (prerouting: find or create, track, ctinfo), then
+/// `confirm` (postrouting: a new entry enters the table), then `free_skb` (the packet has left: its
+/// reference goes). free_skb without confirm is a drop: an unconfirmed entry dies with it. `pass`
+/// runs all three for each packet before it looks at the next.
 ///
 /// Time is virtual: the clock stands still until `advance` or a packet's own time moves it.
 /// Source: nf_conntrack_in(), nf_conntrack_confirm(), struct sk_buff, Linux 6.18.
 #pragma once
+
+#include "spec/jiffies.h"
+#include "spec/nf_conn.h"
+#include "spec/tuple.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -21,10 +27,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "spec/jiffies.h"
-#include "spec/nf_conn.h"
-#include "spec/tuple.h"
 
 namespace ct {
 
@@ -43,20 +45,23 @@ enum class link_type : std::uint16_t {
 /// What happens to a packet after conntrack: NF_ACCEPT or NF_DROP.
 enum class verdict : std::uint8_t { accept, drop };
 
-/// A packet on its way through a system. The first group is given, the second is written by the system.
+/// A packet on its way through a system. The first group is given, the second is written by the
+/// system.
 struct skb {
   std::span<const std::byte> frame;  ///< as captured, from the link-layer header on
-  std::uint32_t wire_bytes = 0;      ///< length on the wire; more than frame.size() if the capture was cut
+  std::uint32_t wire_bytes =
+      0;  ///< length on the wire; more than frame.size() if the capture was cut
   link_type link = link_type::ethernet;
   netns_id net = 0;
   ct::zone zone{};
-  std::uint64_t jiffies64 = 0;       ///< arrival; the clock advances to it in `pass` (0: leave the clock)
+  std::uint64_t jiffies64 =
+      0;  ///< arrival; the clock advances to it in `pass` (0: leave the clock)
 
-  void* nfct = nullptr;              ///< the entry, referenced by this packet; opaque
-  std::uint64_t conn_id = 0;         ///< id of that entry, 0 for none
+  void* nfct = nullptr;       ///< the entry, referenced by this packet; opaque
+  std::uint64_t conn_id = 0;  ///< id of that entry, 0 for none
   ctinfo info = ctinfo::invalid;
   ct::verdict verdict = verdict::accept;
-  const char* reason = nullptr;      ///< why info is INVALID, as nf_conntrack_log_invalid says it
+  const char* reason = nullptr;  ///< why info is INVALID, as nf_conntrack_log_invalid says it
 };
 
 /// Answer of `cpu::find`; the reference that the lookup took is put again.
@@ -67,20 +72,20 @@ struct lookup_answer {
 
 /// What one run of gc_worker did.
 struct gc_report {
-  std::size_t buckets = 0;   ///< looked at
-  std::size_t entries = 0;   ///< tuplehashes looked at
-  std::size_t reaped = 0;    ///< expired entries removed
+  std::size_t buckets = 0;     ///< looked at
+  std::size_t entries = 0;     ///< tuplehashes looked at
+  std::size_t reaped = 0;      ///< expired entries removed
   std::uint32_t next_run = 0;  ///< jiffies until it wants to run again
 };
 
 enum class hash_kind : std::uint8_t { siphash, xxh3 };
 
 struct system_options {
-  std::size_t buckets = 65536;           ///< nf_conntrack_buckets
-  std::size_t max_entries = 0;           ///< nf_conntrack_max a netns; 0: no limit
+  std::size_t buckets = 65536;  ///< nf_conntrack_buckets
+  std::size_t max_entries = 0;  ///< nf_conntrack_max a netns; 0: no limit
   hash_kind hash = hash_kind::siphash;
-  std::uint64_t seed = 1;                ///< of the hash keys, netns mixes and the chain limit
-  bool acct = false;                     ///< nf_conntrack_acct
+  std::uint64_t seed = 1;  ///< of the hash keys, netns mixes and the chain limit
+  bool acct = false;       ///< nf_conntrack_acct
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.
@@ -96,11 +101,13 @@ class cpu {
   /// find_get and put of each tuple in zone 0 of netns 0; answers[i] belongs to tuples[i].
   virtual void find(std::span<const tuple> tuples, std::span<lookup_answer> answers) noexcept = 0;
   /// Creates and confirms an entry per original tuple, as `conntrack -I` does. Returns how many.
-  virtual std::size_t create(std::span<const tuple> originals, std::uint32_t timeout_s) noexcept = 0;
+  virtual std::size_t create(std::span<const tuple> originals,
+                             std::uint32_t timeout_s) noexcept = 0;
   /// Kills the entries of these tuples, as `conntrack -D`. Returns how many kills were won.
   virtual std::size_t kill(std::span<const tuple> tuples) noexcept = 0;
 
-  /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls due.
+  /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls
+  /// due.
   virtual void advance(std::uint64_t jiffies64) noexcept = 0;
   /// One run of gc_worker now, due or not.
   virtual gc_report gc_worker() noexcept = 0;
@@ -118,8 +125,8 @@ class ct_system {
   virtual std::uint64_t jiffies64() const noexcept = 0;
   /// nf_conntrack_count, summed over netns: entries allocated and not freed yet.
   virtual std::size_t count() const noexcept = 0;
-  /// Shows every entry in the table that has not expired, in no order; entries that come or go meanwhile
-  /// may be missed. Needs an attached CPU of the calling thread.
+  /// Shows every entry in the table that has not expired, in no order; entries that come or go
+  /// meanwhile may be missed. Needs an attached CPU of the calling thread.
   virtual void dump(cpu& on, const std::function<void(const conn&)>& show) = 0;
   /// [cpu], in order of attachment; CPUs that were detached keep their row.
   virtual std::vector<ip_conntrack_stat> statistics() const = 0;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The registry: every implementation that was built in, by name.
 ///
-/// The list itself is generated from the `ct_impl(...)` lines of impls/CMakeLists.txt; that generated code is
-/// the only place that sees tables and harness together.
+/// The list itself is generated from the `ct_impl(...)` lines of impls/CMakeLists.txt; that
+/// generated code is the only place that sees tables and harness together.
 #pragma once
+
+#include "spec/ct_system.h"
+#include "spec/guarantees.h"
 
 #include <memory>
 #include <span>
 #include <string_view>
-
-#include "spec/ct_system.h"
-#include "spec/guarantees.h"
 
 namespace ct {
 

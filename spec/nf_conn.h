@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// What an observer may know of a tracked connection: status bits, ctinfo, protocol states, counters, and
-/// `conn`, one line of a dump. Names and numbers are the kernel's.
+/// What an observer may know of a tracked connection: status bits, ctinfo, protocol states,
+/// counters, and `conn`, one line of a dump. Names and numbers are the kernel's.
 ///
 /// Source: include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h, Linux 6.18.
 #pragma once
+
+#include "spec/tuple.h"
 
 #include <array>
 #include <cstdint>
 #include <string_view>
 
-#include "spec/tuple.h"
-
 namespace ct {
 
 /// Bits of nf_conn's status. CONFIRMED, SEEN_REPLY, ASSURED and DYING are only ever set.
 namespace status {
-inline constexpr std::uint32_t expected = 1U << 0;       ///< created through an expectation
-inline constexpr std::uint32_t seen_reply = 1U << 1;     ///< a reply packet was accepted
-inline constexpr std::uint32_t assured = 1U << 2;        ///< not a victim of early drop
-inline constexpr std::uint32_t confirmed = 1U << 3;      ///< in the table
-inline constexpr std::uint32_t dying = 1U << 9;          ///< its deletion is claimed
-inline constexpr std::uint32_t fixed_timeout = 1U << 10; ///< packets do not refresh it
-inline constexpr std::uint32_t nat_clash = 1U << 12;     ///< reply-only entry of a resolved clash
+inline constexpr std::uint32_t expected = 1U << 0;        ///< created through an expectation
+inline constexpr std::uint32_t seen_reply = 1U << 1;      ///< a reply packet was accepted
+inline constexpr std::uint32_t assured = 1U << 2;         ///< not a victim of early drop
+inline constexpr std::uint32_t confirmed = 1U << 3;       ///< in the table
+inline constexpr std::uint32_t dying = 1U << 9;           ///< its deletion is claimed
+inline constexpr std::uint32_t fixed_timeout = 1U << 10;  ///< packets do not refresh it
+inline constexpr std::uint32_t nat_clash = 1U << 12;      ///< reply-only entry of a resolved clash
 }  // namespace status
 
 /// What a packet is to its connection, as rules see it (`ct state`). Values are the kernel's;
@@ -43,13 +43,20 @@ constexpr dir direction(ctinfo info) {
 
 constexpr std::string_view name(ctinfo info) {
   switch (info) {
-    case ctinfo::established: return "ESTABLISHED";
-    case ctinfo::related: return "RELATED";
-    case ctinfo::new_: return "NEW";
-    case ctinfo::established_reply: return "ESTABLISHED_REPLY";
-    case ctinfo::related_reply: return "RELATED_REPLY";
-    case ctinfo::untracked: return "UNTRACKED";
-    case ctinfo::invalid: return "INVALID";
+    case ctinfo::established:
+      return "ESTABLISHED";
+    case ctinfo::related:
+      return "RELATED";
+    case ctinfo::new_:
+      return "NEW";
+    case ctinfo::established_reply:
+      return "ESTABLISHED_REPLY";
+    case ctinfo::related_reply:
+      return "RELATED_REPLY";
+    case ctinfo::untracked:
+      return "UNTRACKED";
+    case ctinfo::invalid:
+      return "INVALID";
   }
   return "?";
 }
@@ -72,9 +79,16 @@ enum class tcp_state : std::uint8_t {
 
 /// As `conntrack -L` prints them.
 constexpr std::string_view name(tcp_state state) {
-  constexpr std::array<std::string_view, 10> names = {
-      "NONE",       "SYN_SENT", "SYN_RECV",  "ESTABLISHED", "FIN_WAIT",
-      "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",       "SYN_SENT2"};
+  constexpr std::array<std::string_view, 10> names = {"NONE",
+                                                      "SYN_SENT",
+                                                      "SYN_RECV",
+                                                      "ESTABLISHED",
+                                                      "FIN_WAIT",
+                                                      "CLOSE_WAIT",
+                                                      "LAST_ACK",
+                                                      "TIME_WAIT",
+                                                      "CLOSE",
+                                                      "SYN_SENT2"};
   const auto at = static_cast<std::size_t>(state);
   return at < names.size() ? names[at] : "INVALID";
 }
@@ -110,7 +124,7 @@ constexpr ip_conntrack_stat& operator+=(ip_conntrack_stat& a, const ip_conntrack
 
 /// One connection as a dump shows it: a copy, not a reference.
 struct conn {
-  std::uint64_t id = 0;      ///< unique in the life of a system, never 0
+  std::uint64_t id = 0;           ///< unique in the life of a system, never 0
   std::array<tuple, 2> tuples{};  ///< [dir]
   std::uint32_t status = 0;
   std::int32_t timeout_jiffies = 0;  ///< left before it expires

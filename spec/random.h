@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The one generator of random numbers: everything random in a run follows from one printed seed.
 ///
-/// splitmix64 gives the same numbers everywhere, has no bad seeds, and is a jump away from any point of its
-/// sequence. Not for secrets.
-/// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+/// splitmix64 gives the same numbers everywhere, has no bad seeds, and is a jump away from any
+/// point of its sequence. Not for secrets. Source: Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", OOPSLA 2014.
 #pragma once
 
 #include <cstdint>

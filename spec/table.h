@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The table: what stores connections, finds them by either tuple, and decides how readers and writers meet.
+/// The table: what stores connections, finds them by either tuple, and decides how readers and
+/// writers meet.
 ///
-/// A table owns the memory of its entries. The core (impls/core) owns their meaning: it calls these verbs
-/// and hands in what must happen at the decisive moments (`steps`, `reap`, `want`/`take`), so that a table
-/// knows locks, chains and reclamation, and nothing of protocols, timeouts or events.
+/// A table owns the memory of its entries. The core (impls/core) owns their meaning: it calls these
+/// verbs and hands in what must happen at the decisive moments (`steps`, `reap`, `want`/`take`), so
+/// that a table knows locks, chains and reclamation, and nothing of protocols, timeouts or events.
 ///
 /// | verb | promises | letters |
 /// |---|---|---|
@@ -15,22 +16,22 @@
 /// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown | E.2 |
 /// | `free` | the memory of an entry whose use is 0 again | D.4 |
 ///
-/// Not promised: that an entry found is not dying (DYING is no part of the key); that lookups under both
-/// tuples agree while a kill runs (unless D.3); an order among the entries of a scan; that a scan is a
-/// snapshot.
+/// Not promised: that an entry found is not dying (DYING is no part of the key); that lookups under
+/// both tuples agree while a kill runs (unless D.3); an order among the entries of a scan; that a
+/// scan is a snapshot.
 ///
-/// Every verb is noexcept and takes the `local` of the calling thread, which `attach` made: what a table
-/// keeps for a CPU (its registration as a reader, its magazine of free entries).
-/// Source: the hash table part of net/netfilter/nf_conntrack_core.c, Linux 6.18.
+/// Every verb is noexcept and takes the `local` of the calling thread, which `attach` made: what a
+/// table keeps for a CPU (its registration as a reader, its magazine of free entries). Source: the
+/// hash table part of net/netfilter/nf_conntrack_core.c, Linux 6.18.
 #pragma once
+
+#include "spec/guarantees.h"
+#include "spec/tuple.h"
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-
-#include "spec/guarantees.h"
-#include "spec/tuple.h"
 
 namespace ct {
 
@@ -80,7 +81,8 @@ struct insert_steps_archetype {
   std::size_t chain_limit() const;
   /// The linked entry that stands in the way; it cannot be unlinked before this returns.
   void clash(Entry& winner, dir winner_dir);
-  /// Last moment at which the entry is private: timeout becomes absolute, the table's reference is taken.
+  /// Last moment at which the entry is private: timeout becomes absolute, the table's reference is
+  /// taken.
   void before_link(Entry&);
   /// Both tuplehashes are linked: the entry becomes findable by CONFIRMED.
   void after_link(Entry&);
@@ -104,8 +106,13 @@ struct take_archetype {
 
 /// A class that stores entries of type T::entry; see the head of this file.
 template <class T>
-concept table = requires(T t, const T ct, typename T::local& local, typename T::entry& e,
-                         const key& k, std::uint32_t now, std::size_t bucket,
+concept table = requires(T t,
+                         const T ct,
+                         typename T::local& local,
+                         typename T::entry& e,
+                         const key& k,
+                         std::uint32_t now,
+                         std::size_t bucket,
                          insert_steps_archetype<typename T::entry>& steps,
                          reap_archetype<typename T::entry> reap,
                          want_archetype<typename T::entry> want,
@@ -115,21 +122,31 @@ concept table = requires(T t, const T ct, typename T::local& local, typename T::
   { T::summary } -> std::convertible_to<std::string_view>;
   { T::promises } -> std::convertible_to<claims>;
 
-  { t.find_get(local, k, now, reap) } noexcept -> std::same_as<found<typename T::entry>>;
+  { t.find_get(local, k, now, reap) }
+  noexcept->std::same_as<found<typename T::entry>>;
   { T::prefetch_steps } -> std::convertible_to<unsigned>;
-  { t.prefetch(local, k.hash, T::prefetch_steps) } noexcept -> std::same_as<void>;
-  { t.alloc(local) } noexcept -> std::same_as<typename T::entry*>;
-  { t.insert(local, e, steps) } noexcept -> std::same_as<insert_status>;
-  { t.unlink(local, e) } noexcept -> std::same_as<void>;
-  { t.free(local, e) } noexcept -> std::same_as<void>;
+  { t.prefetch(local, k.hash, T::prefetch_steps) }
+  noexcept->std::same_as<void>;
+  { t.alloc(local) }
+  noexcept->std::same_as<typename T::entry*>;
+  { t.insert(local, e, steps) }
+  noexcept->std::same_as<insert_status>;
+  { t.unlink(local, e) }
+  noexcept->std::same_as<void>;
+  { t.free(local, e) }
+  noexcept->std::same_as<void>;
 
-  { t.scan(local, bucket, want, take) } noexcept -> std::same_as<bool>;
-  { ct.bucket_count() } noexcept -> std::same_as<std::size_t>;
+  { t.scan(local, bucket, want, take) }
+  noexcept->std::same_as<bool>;
+  { ct.bucket_count() }
+  noexcept->std::same_as<std::size_t>;
 
   /// The calling thread holds no unreferenced entry; long waits happen between two of these calls.
-  { t.quiescent(local) } noexcept -> std::same_as<void>;
+  { t.quiescent(local) }
+  noexcept->std::same_as<void>;
   /// Bytes of table and entries, free ones included.
-  { ct.memory_bytes() } noexcept -> std::same_as<std::size_t>;
+  { ct.memory_bytes() }
+  noexcept->std::same_as<std::size_t>;
   /// At rest: every invariant of the table's type comment. The core checks the entries.
   { ct.is_valid() } -> std::same_as<bool>;
 };

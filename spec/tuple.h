@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The tuple: one direction of a connection, as packets carry it, and the key of every table.
 ///
-/// The layout is the kernel's (struct nf_conntrack_tuple): 40 bytes, of which the first 39 are hashed and
-/// compared; the last one, the direction, says only which tuplehash of an entry a tuple belongs to.
-/// Ids are in host byte order. Unused address bytes are zero, so that whole words may be compared.
-/// Source: include/net/netfilter/nf_conntrack_tuple.h, Linux 6.18.
+/// The layout is the kernel's (struct nf_conntrack_tuple): 40 bytes, of which the first 39 are
+/// hashed and compared; the last one, the direction, says only which tuplehash of an entry a tuple
+/// belongs to. Ids are in host byte order. Unused address bytes are zero, so that whole words may
+/// be compared. Source: include/net/netfilter/nf_conntrack_tuple.h, Linux 6.18.
 #pragma once
 
 #include <array>
@@ -24,7 +24,8 @@ constexpr std::size_t index(dir d) { return static_cast<std::size_t>(d); }
 /// Layer 3 of a tuple: the numbers of AF_INET and AF_INET6.
 enum class l3num : std::uint16_t { ipv4 = 2, ipv6 = 10 };
 
-/// Layer 4 protocol numbers that have a tracker of their own; every other number is tracked as generic.
+/// Layer 4 protocol numbers that have a tracker of their own; every other number is tracked as
+/// generic.
 namespace ipproto {
 inline constexpr std::uint8_t icmp = 1;
 inline constexpr std::uint8_t tcp = 6;
@@ -79,7 +80,9 @@ constexpr bool same_flow(const tuple& a, const tuple& b) {
 }
 
 /// ICMP and ICMPv6 keep type and code where ports have their destination.
-constexpr std::uint8_t icmp_type(const tuple& t) { return static_cast<std::uint8_t>(t.dst.id >> 8); }
+constexpr std::uint8_t icmp_type(const tuple& t) {
+  return static_cast<std::uint8_t>(t.dst.id >> 8);
+}
 constexpr std::uint8_t icmp_code(const tuple& t) {
   return static_cast<std::uint8_t>(t.dst.id & 0xff);
 }
@@ -90,7 +93,8 @@ constexpr std::uint16_t icmp_id(std::uint8_t type, std::uint8_t code) {
 /// Number of a network namespace; 0 is the one every system starts with.
 using netns_id = std::uint32_t;
 
-/// A conntrack zone: overlapping address spaces kept apart. A direction outside the mask is in zone 0.
+/// A conntrack zone: overlapping address spaces kept apart. A direction outside the mask is in zone
+/// 0.
 struct zone {
   std::uint16_t id = 0;
   std::uint8_t directions = 3;  ///< bit 0 original, bit 1 reply

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "workloads/capture.h"
 
-#include <fcntl.h>
-#include <pcap/pcap.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <optional>
+#include <pcap/pcap.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
+#include <zlib.h>
 
 namespace ct::workloads {
 namespace {
@@ -28,7 +27,8 @@ constexpr std::size_t head_bytes_max = 4;
 constexpr unsigned gzip_buffer_bytes = 1U << 17;
 constexpr std::size_t stdio_buffer_bytes = std::size_t{1} << 17;
 
-/// The last second that a classic pcap can name (the year 2106); twice as long still fits into 63 bits of ns.
+/// The last second that a classic pcap can name (the year 2106); twice as long still fits into 63
+/// bits of ns.
 constexpr std::int64_t time_s_max = (std::int64_t{1} << 32) - 1;
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 static_assert(time_s_max < INT64_MAX / ns_per_s / 2);
@@ -39,15 +39,24 @@ static_assert(time_s_max < INT64_MAX / ns_per_s / 2);
 
 std::optional<link_type> link_type_of(int datalink) {
   switch (datalink) {
-    case DLT_NULL: return link_type::null;
-    case DLT_EN10MB: return link_type::ethernet;
-    case DLT_RAW: return link_type::raw;
-    case DLT_LOOP: return link_type::loop;
-    case DLT_LINUX_SLL: return link_type::linux_sll;
-    case DLT_IPV4: return link_type::ipv4;
-    case DLT_IPV6: return link_type::ipv6;
-    case DLT_LINUX_SLL2: return link_type::linux_sll2;
-    default: return std::nullopt;
+    case DLT_NULL:
+      return link_type::null;
+    case DLT_EN10MB:
+      return link_type::ethernet;
+    case DLT_RAW:
+      return link_type::raw;
+    case DLT_LOOP:
+      return link_type::loop;
+    case DLT_LINUX_SLL:
+      return link_type::linux_sll;
+    case DLT_IPV4:
+      return link_type::ipv4;
+    case DLT_IPV6:
+      return link_type::ipv6;
+    case DLT_LINUX_SLL2:
+      return link_type::linux_sll2;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -58,8 +67,8 @@ std::string datalink_text(int datalink) {
   return description == nullptr ? name : std::string(name) + " (" + description + ")";
 }
 
-/// The magic numbers of pcap (microseconds, nanoseconds, with Kuznetzov's longer packet headers) in both
-/// byte orders, and of pcapng, which reads the same both ways.
+/// The magic numbers of pcap (microseconds, nanoseconds, with Kuznetzov's longer packet headers) in
+/// both byte orders, and of pcapng, which reads the same both ways.
 bool is_magic(std::span<const unsigned char> head) {
   if (head.size() < head_bytes_max) return false;
   const std::uint32_t big = static_cast<std::uint32_t>(head[0]) << 24 |
@@ -71,7 +80,8 @@ bool is_magic(std::span<const unsigned char> head) {
   });
 }
 
-/// What a file begins with, for the message about one that is no capture: printable characters or hex.
+/// What a file begins with, for the message about one that is no capture: printable characters or
+/// hex.
 std::string quoted(std::span<const unsigned char> head) {
   const bool is_text =
       std::ranges::all_of(head, [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
@@ -95,10 +105,10 @@ struct capture::stream {
   std::array<unsigned char, head_bytes_max> head{};  ///< read ahead to know the format
   std::size_t head_bytes = 0;
   std::size_t head_used = 0;
-  bool is_at_end = false;    ///< somebody wanted more than there is
-  bool is_gzip_cut = false;  ///< ... inside a gzip member
+  bool is_at_end = false;       ///< somebody wanted more than there is
+  bool is_gzip_cut = false;     ///< ... inside a gzip member
   bool is_interrupted = false;  ///< by a signal: that ends the reading, not the file
-  std::string read_error;    ///< why inflating or reading failed
+  std::string read_error;       ///< why inflating or reading failed
   pcap_t* pcap = nullptr;
 
   ~stream() {
@@ -155,7 +165,8 @@ void capture::open_file() {
   stream& s = *stream_;
   s.descriptor = path_ == "-" ? dup(STDIN_FILENO) : open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (s.descriptor < 0) {
-    refuse(path_, std::string(std::strerror(errno)) + "; name a pcap or pcapng file, or - for stdin");
+    refuse(path_,
+           std::string(std::strerror(errno)) + "; name a pcap or pcapng file, or - for stdin");
   }
   struct stat status {};
   if (fstat(s.descriptor, &status) == 0) {
@@ -181,15 +192,15 @@ void capture::expect_a_capture() {
     return;
   }
   if (head.empty()) refuse(path_, std::string("is empty; ") + how_to_record);
-  refuse(path_,
-         "neither pcap nor pcapng: it begins with " + quoted(head) + "; " + how_to_record);
+  refuse(path_, "neither pcap nor pcapng: it begins with " + quoted(head) + "; " + how_to_record);
 }
 
 void capture::start_libpcap() {
   stream& s = *stream_;
-  FILE* file =
-      fopencookie(&s, "rb", {.read = stream::read_for_stdio, .write = nullptr, .seek = nullptr,
-                             .close = nullptr});
+  FILE* file = fopencookie(
+      &s,
+      "rb",
+      {.read = stream::read_for_stdio, .write = nullptr, .seek = nullptr, .close = nullptr});
   if (file == nullptr) refuse(path_, "out of memory");
   std::setvbuf(file, nullptr, _IOFBF, stdio_buffer_bytes);
 
@@ -204,8 +215,9 @@ void capture::start_libpcap() {
   const int datalink = pcap_datalink(s.pcap);
   const std::optional<link_type> link = link_type_of(datalink);
   if (!link) {
-    refuse(path_, "link type " + datalink_text(datalink) +
-                      " is not understood; record on an Ethernet, raw IP or 'any' interface");
+    refuse(path_,
+           "link type " + datalink_text(datalink) +
+               " is not understood; record on an Ethernet, raw IP or 'any' interface");
   }
   link_ = *link;
 }
@@ -248,7 +260,8 @@ bool capture::read_one() {
   const std::int64_t since_1970_s = header->ts.tv_sec;
   const std::int64_t seconds =
       std::min(since_1970_s < 0 ? since_1970_s & time_s_max : since_1970_s, time_s_max);
-  // The field is called microseconds and holds nanoseconds: that is what was asked for when it was opened.
+  // The field is called microseconds and holds nanoseconds: that is what was asked for when it was
+  // opened.
   const std::int64_t fraction_ns = std::clamp<std::int64_t>(header->ts.tv_usec, 0, ns_per_s - 1);
   batch_.push_back({.frame = {},
                     .wire_bytes = std::max(header->len, header->caplen),

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A capture: packets read from a pcap or pcapng file, gzipped or not, a batch at a time.
 ///
-/// Memory is bounded by one batch, whatever the size of the file; the batch's bytes lie in one arena that the
-/// next batch reuses. libpcap decodes the formats, zlib inflates underneath it and passes plain files through.
-/// A capture that was cut gives every packet that is whole, then names its end (`damage`): what was read is
-/// good, the input as a whole is not.
-/// Limits: one link type a capture (libpcap's rule for pcapng); a reader of a growing file would see a cut.
-/// Source: pcap-savefile(5), the pcapng draft (opsawg), zlib's gzread().
+/// Memory is bounded by one batch, whatever the size of the file; the batch's bytes lie in one
+/// arena that the next batch reuses. libpcap decodes the formats, zlib inflates underneath it and
+/// passes plain files through. A capture that was cut gives every packet that is whole, then names
+/// its end (`damage`): what was read is good, the input as a whole is not. Limits: one link type a
+/// capture (libpcap's rule for pcapng); a reader of a growing file would see a cut. Source:
+/// pcap-savefile(5), the pcapng draft (opsawg), zlib's gzread().
 #pragma once
+
+#include "spec/ct_system.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +18,6 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include "spec/ct_system.h"
 
 namespace ct::workloads {
 
@@ -34,19 +34,20 @@ struct captured_packet {
   std::int64_t time_ns = 0;      ///< since 1970
 };
 
-/// Packets a batch unless the caller asks for another number: the type-erased face is crossed seldom, and
-/// 256 frames of 1500 bytes stay inside L2.
+/// Packets a batch unless the caller asks for another number: the type-erased face is crossed
+/// seldom, and 256 frames of 1500 bytes stay inside L2.
 inline constexpr std::size_t batch_packets_max = 256;
 
-/// A batch ends early when its frames fill this much, so that a jumbo snap length cannot blow it up.
+/// A batch ends early when its frames fill this much, so that a jumbo snap length cannot blow it
+/// up.
 inline constexpr std::size_t batch_bytes_max = std::size_t{1} << 20;
 
 /// Reads one capture from its beginning to its end.
 class capture {
  public:
-  /// Opens `path`, `-` for standard input. Throws input_error if it is missing, a directory, empty, no
-  /// capture, or of a link type that is not in ct::link_type. A file that ends inside its own header is a cut
-  /// capture without packets, not an error.
+  /// Opens `path`, `-` for standard input. Throws input_error if it is missing, a directory, empty,
+  /// no capture, or of a link type that is not in ct::link_type. A file that ends inside its own
+  /// header is a cut capture without packets, not an error.
   explicit capture(std::string path);
   ~capture();
   capture(const capture&) = delete;
@@ -59,8 +60,8 @@ class capture {
   link_type link() const { return link_; }
   /// Delivered so far.
   std::uint64_t packet_count() const { return packet_count_; }
-  /// Empty, or once the end was reached: one line that says after which packet the capture is cut or
-  /// damaged and what to do.
+  /// Empty, or once the end was reached: one line that says after which packet the capture is cut
+  /// or damaged and what to do.
   const std::string& damage() const { return damage_; }
 
   /// Bytes of the file that were read, compressed if it is; and its size, 0 if unknown (a pipe).
@@ -84,11 +85,12 @@ class capture {
   bool has_ended_ = false;
   std::string damage_;
   std::vector<captured_packet> batch_;
-  std::vector<std::byte> arena_;          ///< the frames of batch_, one after the other
-  std::vector<std::size_t> frame_ends_;   ///< [packet of batch_], in arena_
+  std::vector<std::byte> arena_;         ///< the frames of batch_, one after the other
+  std::vector<std::size_t> frame_ends_;  ///< [packet of batch_], in arena_
 };
 
-/// Throws what opening `path` would throw. Leaves pipes and standard input alone: they can be read once.
+/// Throws what opening `path` would throw. Leaves pipes and standard input alone: they can be read
+/// once.
 void expect_usable(const std::string& path);
 
 /// `path` as messages name it: `-` is standard input.

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// For tests: captures as byte strings (pcap, pcapng, gzipped) and files that vanish with their scope.
+/// For tests: captures as byte strings (pcap, pcapng, gzipped) and files that vanish with their
+/// scope.
 #pragma once
-
-#include <unistd.h>
-#include <zlib.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -12,7 +10,9 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 #include <vector>
+#include <zlib.h>
 
 namespace ct::workloads::testing {
 
@@ -65,7 +65,8 @@ inline void append_block(std::string& to, std::uint32_t type, std::string body) 
   append_u32(to, bytes);
 }
 
-/// The section header and one interface with nanosecond stamps: what precedes the first packet of a pcapng.
+/// The section header and one interface with nanosecond stamps: what precedes the first packet of a
+/// pcapng.
 inline std::string make_pcapng_head(std::uint32_t link = 1) {
   std::string file;
   std::string section;

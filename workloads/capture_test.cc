@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "workloads/capture.h"
 
+#include "workloads/capture_maker.h"
+
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
-
-#include "workloads/capture_maker.h"
 
 namespace ct::workloads {
 namespace {
@@ -116,8 +116,9 @@ TEST_CASE("a batch ends early when its frames are large") {
   CHECK(first * 60'000 < batch_bytes_max + 60'000);
 }
 
-/// Cuts `bytes` at every offset. `ends` are the offsets at which a packet (or the header) is complete: a cut
-/// there cannot be seen, a cut anywhere else must be named with the number of the packet before it.
+/// Cuts `bytes` at every offset. `ends` are the offsets at which a packet (or the header) is
+/// complete: a cut there cannot be seen, a cut anywhere else must be named with the number of the
+/// packet before it.
 void cut_everywhere(const std::string& bytes, const std::vector<std::size_t>& ends) {
   const scratch files;
   for (std::size_t at = 4; at < bytes.size(); ++at) {
@@ -144,7 +145,8 @@ void cut_everywhere(const std::string& bytes, const std::vector<std::size_t>& en
 TEST_CASE("a pcap cut at any byte gives its whole packets and names its end") {
   std::vector<std::size_t> ends;
   for (std::size_t count = 0; count <= 3; ++count) {
-    ends.push_back(make_pcap({three.begin(), three.begin() + static_cast<std::ptrdiff_t>(count)}).size());
+    ends.push_back(
+        make_pcap({three.begin(), three.begin() + static_cast<std::ptrdiff_t>(count)}).size());
   }
   cut_everywhere(make_pcap(three), ends);
 }
@@ -203,7 +205,8 @@ TEST_CASE("what is no capture is refused in one line that says what and what to 
       {files.write("short", "\n"), "begins with the bytes 0a; record one"},
       {files.write("zeros", std::string(100, '\0')), "begins with the bytes 00000000"},
       {files.write("ppp", make_pcap(three, 9)), "link type PPP"},
-      {files.write("wlan", make_pcapng(three, 105)), "link type IEEE802_11 (802.11) is not understood"},
+      {files.write("wlan", make_pcapng(three, 105)),
+       "link type IEEE802_11 (802.11) is not understood"},
   };
   for (const auto& [path, what] : cases) {
     const std::string said = refusal(path);

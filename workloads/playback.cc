@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "workloads/playback.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <numeric>
+#include <sys/stat.h>
 #include <utility>
 
 namespace ct::workloads {

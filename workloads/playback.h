@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Several captures on one virtual clock, one after another in the order given.
 ///
-/// The clock starts at initial_jiffies with the first packet of all. A capture that begins later than the
-/// clock stands keeps its real gap; one that begins earlier is shifted to begin where the last one ended.
-/// Within a capture time never goes back: an earlier packet arrives when the one before it did (counted).
-/// A step of more than gap_s_max is shortened to it (counted): nothing that is tracked outlives it, and the
-/// 32-bit clock could not order instants further apart (spec/jiffies.h).
+/// The clock starts at initial_jiffies with the first packet of all. A capture that begins later
+/// than the clock stands keeps its real gap; one that begins earlier is shifted to begin where the
+/// last one ended. Within a capture time never goes back: an earlier packet arrives when the one
+/// before it did (counted). A step of more than gap_s_max is shortened to it (counted): nothing
+/// that is tracked outlives it, and the 32-bit clock could not order instants further apart
+/// (spec/jiffies.h).
 #pragma once
+
+#include "spec/ct_system.h"
+#include "spec/jiffies.h"
+#include "workloads/capture.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,10 +20,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "spec/ct_system.h"
-#include "spec/jiffies.h"
-#include "workloads/capture.h"
 
 namespace ct::workloads {
 
@@ -29,9 +30,9 @@ static_assert(gap_s_max * hz < 1LL << 31, "further apart, jiffies cannot be orde
 
 /// Packets of one capture, ready for a system. Stays until the next batch is asked for.
 struct played_batch {
-  std::span<const skb> packets;     ///< the given fields are set: frame, wire_bytes, link, jiffies64
-  std::size_t capture_index = 0;    ///< among the paths
-  std::uint64_t first_packet = 1;   ///< number of packets[0] in its capture, counted from 1
+  std::span<const skb> packets;    ///< the given fields are set: frame, wire_bytes, link, jiffies64
+  std::size_t capture_index = 0;   ///< among the paths
+  std::uint64_t first_packet = 1;  ///< number of packets[0] in its capture, counted from 1
 };
 
 class playback {
@@ -70,10 +71,10 @@ class playback {
   std::vector<skb> batch_;
   std::vector<std::string> damages_;
 
-  bool has_begun_ = false;          ///< any packet was played
+  bool has_begun_ = false;  ///< any packet was played
   bool is_first_of_capture_ = true;
-  std::int64_t clock_ns_ = 0;       ///< of the last packet played, on the captures' time scale
-  std::int64_t latest_ns_ = 0;      ///< time of the current capture up to which the clock has gone
+  std::int64_t clock_ns_ = 0;   ///< of the last packet played, on the captures' time scale
+  std::int64_t latest_ns_ = 0;  ///< time of the current capture up to which the clock has gone
   std::int64_t elapsed_ns_ = 0;
 
   std::uint64_t packet_count_ = 0;

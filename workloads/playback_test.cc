@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "workloads/playback.h"
 
+#include "workloads/capture_maker.h"
+
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
-
-#include "workloads/capture_maker.h"
 
 namespace ct::workloads {
 namespace {
@@ -27,7 +27,9 @@ std::vector<std::uint64_t> arrivals(playback& player) {
   }
 }
 
-std::string capture_at(const scratch& files, const std::string& name, std::vector<std::int64_t> times) {
+std::string capture_at(const scratch& files,
+                       const std::string& name,
+                       std::vector<std::int64_t> times) {
   std::vector<made_packet> packets;
   for (const std::int64_t time_ns : times) packets.push_back({time_ns, name});
   return files.write(name, make_pcap(packets));
@@ -36,14 +38,16 @@ std::string capture_at(const scratch& files, const std::string& name, std::vecto
 TEST_CASE("the clock starts at initial_jiffies with the first packet, and ticks every 4 ms") {
   const scratch files;
   const std::int64_t start = 1000 * day;
-  playback player({capture_at(files, "a", {start, start + 3'999'999, start + 4'000'000, start + second})});
+  playback player(
+      {capture_at(files, "a", {start, start + 3'999'999, start + 4'000'000, start + second})});
   CHECK(arrivals(player) == std::vector<std::uint64_t>{0, 0, 1, hz});
   CHECK(player.jiffies64() == initial_jiffies + hz);
   CHECK(player.elapsed_ns() == second);
   CHECK(player.reordered_count() == 0);
 }
 
-TEST_CASE("a capture that begins later keeps its real gap, one that begins earlier follows at once") {
+TEST_CASE(
+    "a capture that begins later keeps its real gap, one that begins earlier follows at once") {
   const scratch files;
   const std::string a = capture_at(files, "a", {100 * second, 110 * second});
   const std::string later = capture_at(files, "later", {130 * second, 131 * second});
@@ -87,13 +91,15 @@ TEST_CASE("stamps at the end of their range neither overflow nor move the clock 
   for (const char* name : {"a", "b", "c", "d"}) paths.push_back(capture_at(files, name, {0, last}));
   playback player(paths);
   const std::uint64_t step = static_cast<std::uint64_t>(gap_s_max) * hz;
-  CHECK(arrivals(player) ==
-        std::vector<std::uint64_t>{0, step, step, 2 * step, 2 * step, 3 * step, 3 * step, 4 * step});
+  CHECK(
+      arrivals(player) ==
+      std::vector<std::uint64_t>{0, step, step, 2 * step, 2 * step, 3 * step, 3 * step, 4 * step});
 }
 
 TEST_CASE("packets are numbered within their capture") {
   const scratch files;
-  playback player({capture_at(files, "a", {0, 1, 2}), capture_at(files, "none", {}),
+  playback player({capture_at(files, "a", {0, 1, 2}),
+                   capture_at(files, "none", {}),
                    capture_at(files, "b", {3, 4})});
   std::vector<std::pair<std::size_t, std::uint64_t>> seen;
   for (;;) {

@@ -104,10 +104,12 @@ outcome run_bench(const bench_arguments& arguments, const context& what) {
   bar.clear();
   fmt::print("{}", bench::text_of(report));
   if (!arguments.google_json.empty()) write_result(arguments.google_json, report.google_json);
-  return {.exit = report.exit_code(),
-          .verdict = bench::verdict_of(report),
-          .figures = bench::figures_of(report),
-          .rows = bench::rows_of(report)};
+  outcome found;
+  found.exit = report.exit_code();
+  found.verdict = bench::verdict_of(report);
+  found.figures = bench::figures_of(report);
+  found.rows = bench::rows_of(report);
+  return found;
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ std::vector<impl> choose(std::span<const impl> all, std::string_view names) {
     const std::string_view name = names.substr(begin, comma - begin);
     begin = comma + 1;
     if (name.empty()) {
-      throw usage_error("--impl '" + std::string(names) + "' holds an empty name; write a,b or all");
+      throw usage_error("--impl '" + std::string(names) +
+                        "' holds an empty name; write a,b or all");
     }
     const auto found = std::ranges::find(all, name, &impl::name);
     if (found == all.end()) {

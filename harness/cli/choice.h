@@ -2,17 +2,18 @@
 /// Names that a user gives, matched with names that exist; a near miss gets a suggestion.
 #pragma once
 
+#include "spec/impl.h"
+
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "spec/impl.h"
-
 namespace ct::harness {
 
-/// What the user asked for cannot be done. what() is one line: what is wrong, where, what to do. Exit 2.
+/// What the user asked for cannot be done. what() is one line: what is wrong, where, what to do.
+/// Exit 2.
 class usage_error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -27,8 +28,8 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
 /// ": did you mean NAME?", or empty.
 std::string suggestion(std::string_view name, std::span<const std::string_view> known);
 
-/// The implementations of "a,b,c" in that order, or every one for "all". Throws usage_error for a name that
-/// does not exist, stands twice or is empty.
+/// The implementations of "a,b,c" in that order, or every one for "all". Throws usage_error for a
+/// name that does not exist, stands twice or is empty.
 std::vector<impl> choose(std::span<const impl> all, std::string_view names);
 
 }  // namespace ct::harness

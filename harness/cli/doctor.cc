@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// `ctbench doctor`: what can be measured and compared on this machine, and why not the rest?
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "harness/cli/machine.h"
 #include "harness/cli/verb.h"
+
+#include <algorithm>
+#include <fmt/format.h>
 
 namespace ct::harness {
 namespace {
@@ -28,13 +27,15 @@ outcome doctor(const context&) {
                           {"what_to_do", one.what_to_do}});
   }
   const auto there = std::ranges::count_if(findings, &finding::is_there);
-  found.figures = {{"there", there}, {"missing", static_cast<std::ptrdiff_t>(findings.size()) - there}};
+  found.figures = {{"there", there},
+                   {"missing", static_cast<std::ptrdiff_t>(findings.size()) - there}};
   const auto missing = static_cast<std::ptrdiff_t>(findings.size()) - there;
-  found.verdict = missing == 0
-                      ? "everything can be measured and compared here"
-                      : fmt::format("{} of {} are here; the lines that begin with no say what the "
-                                    "rest would take",
-                                    there, findings.size());
+  found.verdict = missing == 0 ? "everything can be measured and compared here"
+                               : fmt::format(
+                                     "{} of {} are here; the lines that begin with no say what the "
+                                     "rest would take",
+                                     there,
+                                     findings.size());
   return found;
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// `ctbench list`: which implementations and verbs are there?
-#include <fmt/format.h>
+#include "harness/cli/verb.h"
 
 #include <algorithm>
-
-#include "harness/cli/verb.h"
+#include <fmt/format.h>
 
 namespace ct::harness {
 namespace {
@@ -23,11 +22,14 @@ outcome list(const context& what) {
   for (const impl& one : what.chosen) width = std::max(width, one.name.size());
   for (const verb& one : verbs()) width = std::max(width, one.name.size());
 
-  fmt::print("implementations (--impl), with the guarantees that they promise (docs/guarantees.md)\n");
+  fmt::print(
+      "implementations (--impl), with the guarantees that they promise (docs/guarantees.md)\n");
   for (const impl& one : what.chosen) {
     const auto names = letters(one.promises);
     fmt::print("  {:<{}}  {}\n", one.name, width, one.summary);
-    fmt::print("  {:<{}}  {}\n", "", width,
+    fmt::print("  {:<{}}  {}\n",
+               "",
+               width,
                one.is_timing_only() ? "promises nothing: takes part in timing only"
                                     : fmt::format("promises {}", fmt::join(names, " ")));
     found.rows.push_back({{"impl", one.name},
@@ -43,9 +45,10 @@ outcome list(const context& what) {
   }
   fmt::print("\n");
   found.figures = {{"implementations", what.chosen.size()}, {"verbs", verb_names}};
-  found.verdict =
-      fmt::format("{} implementation{}, {} verbs", what.chosen.size(),
-                  what.chosen.size() == 1 ? "" : "s", verbs().size());
+  found.verdict = fmt::format("{} implementation{}, {} verbs",
+                              what.chosen.size(),
+                              what.chosen.size() == 1 ? "" : "s",
+                              verbs().size());
   return found;
 }
 

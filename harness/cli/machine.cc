@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness/cli/machine.h"
 
+#include "harness/format/number.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
+#include <initializer_list>
 #include <linux/membarrier.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <initializer_list>
-
-#include "harness/format/number.h"
 
 namespace ct::harness {
 namespace {
@@ -49,7 +48,10 @@ std::string errno_text(int number) {
 }
 
 finding there(std::string name, std::string value) {
-  return {.name = std::move(name), .is_there = true, .value = std::move(value), .why = {},
+  return {.name = std::move(name),
+          .is_there = true,
+          .value = std::move(value),
+          .why = {},
           .what_to_do = {}};
 }
 
@@ -74,8 +76,10 @@ finding cores() {
   const std::string model = field("/proc/cpuinfo", "model name");
   const std::string value = fmt::format("{} usable{}", usable, model.empty() ? "" : ", " + model);
   if (usable > 1) return there("cores", value);
-  return not_there("cores", {value, "threads only take turns, nothing runs in parallel",
-                             "use a machine with two cores, or widen taskset's mask"});
+  return not_there("cores",
+                   {value,
+                    "threads only take turns, nothing runs in parallel",
+                    "use a machine with two cores, or widen taskset's mask"});
 }
 
 finding memory() {
@@ -84,8 +88,10 @@ finding memory() {
   const std::uint64_t bytes = std::strtoull(available.c_str(), nullptr, 10) * 1024;
   const std::string value = size_text(bytes) + " available";
   if (bytes >= wanted_bytes) return there("memory", value);
-  return not_there("memory", {value, "benchmarks of a million connections take up to 2 GB",
-                              "free some, or leave out the largest size (bench --quick does)"});
+  return not_there("memory",
+                   {value,
+                    "benchmarks of a million connections take up to 2 GB",
+                    "free some, or leave out the largest size (bench --quick does)"});
 }
 
 finding kernel() {
@@ -101,10 +107,11 @@ finding huge_pages() {
     const std::string chosen = setting.substr(open + 1, setting.find(']') - open - 1);
     return there("huge pages", "transparent: " + chosen);
   }
-  return not_there("huge pages",
-                   {setting.empty() ? "no transparent_hugepage in this kernel" : "transparent: never",
-                    "large tables pay for TLB misses that others do not have",
-                    "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"});
+  return not_there(
+      "huge pages",
+      {setting.empty() ? "no transparent_hugepage in this kernel" : "transparent: never",
+       "large tables pay for TLB misses that others do not have",
+       "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"});
 }
 
 finding membarrier() {
@@ -127,7 +134,8 @@ int perf_errno(std::uint32_t type, std::uint64_t config) {
   attributes.disabled = 1;
   attributes.exclude_kernel = 1;
   attributes.exclude_hv = 1;
-  const long descriptor = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+  const long descriptor =
+      syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
   if (descriptor < 0) return errno;
   close(static_cast<int>(descriptor));
   return 0;
@@ -137,16 +145,19 @@ finding perf_events() {
   const std::string paranoid = first_line("/proc/sys/kernel/perf_event_paranoid");
   const int error = perf_errno(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK);
   if (error == 0) return there("perf events", "paranoid " + paranoid);
-  return not_there("perf events", {errno_text(error) + ", paranoid " + paranoid,
-                                   "no event of this process can be counted",
-                                   "sysctl kernel.perf_event_paranoid=2, or allow perf_event_open"});
+  return not_there("perf events",
+                   {errno_text(error) + ", paranoid " + paranoid,
+                    "no event of this process can be counted",
+                    "sysctl kernel.perf_event_paranoid=2, or allow perf_event_open"});
 }
 
 finding pmu() {
   const int error = perf_errno(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS);
   if (error == 0) return there("PMU", "instructions are counted");
-  return not_there("PMU", {errno_text(error), "no hardware counters: instructions, cache misses",
-                           "use bare metal or a virtual machine that passes its PMU on"});
+  return not_there("PMU",
+                   {errno_text(error),
+                    "no hardware counters: instructions, cache misses",
+                    "use bare metal or a virtual machine that passes its PMU on"});
 }
 
 bool has_net_admin() {
@@ -158,9 +169,10 @@ bool has_net_admin() {
 finding net_admin() {
   const std::string user = fmt::format("user {}", geteuid());
   if (has_net_admin()) return there("CAP_NET_ADMIN", user);
-  return not_there("CAP_NET_ADMIN", {user + " without it",
-                                     "no comparison with the live kernel, no new captures",
-                                     "run as root, or under unshare -Urn where that is allowed"});
+  return not_there("CAP_NET_ADMIN",
+                   {user + " without it",
+                    "no comparison with the live kernel, no new captures",
+                    "run as root, or under unshare -Urn where that is allowed"});
 }
 
 finding tun() {
@@ -169,37 +181,43 @@ finding tun() {
     close(descriptor);
     return there("TUN", "/dev/net/tun opens");
   }
-  return not_there("TUN", {errno_text(errno) + ": /dev/net/tun",
-                           "no packets can be given to the live kernel",
-                           "modprobe tun; mkdir -p /dev/net; mknod /dev/net/tun c 10 200"});
+  return not_there("TUN",
+                   {errno_text(errno) + ": /dev/net/tun",
+                    "no packets can be given to the live kernel",
+                    "modprobe tun; mkdir -p /dev/net; mknod /dev/net/tun c 10 200"});
 }
 
 finding netfilter() {
   std::error_code ignored;
   if (fs::exists("/proc/sys/net/netfilter/nf_conntrack_max", ignored)) {
-    return there("conntrack", "nf_conntrack_max " +
-                                  first_line("/proc/sys/net/netfilter/nf_conntrack_max"));
+    return there("conntrack",
+                 "nf_conntrack_max " + first_line("/proc/sys/net/netfilter/nf_conntrack_max"));
   }
-  return not_there("conntrack", {"no /proc/sys/net/netfilter/nf_conntrack_max",
-                                 "no live kernel to compare with",
-                                 "modprobe nf_conntrack, or use a kernel that has it"});
+  return not_there("conntrack",
+                   {"no /proc/sys/net/netfilter/nf_conntrack_max",
+                    "no live kernel to compare with",
+                    "modprobe nf_conntrack, or use a kernel that has it"});
 }
 
 finding btf() {
   if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) return there("BTF", "/sys/kernel/btf/vmlinux");
-  return not_there("BTF", {errno_text(errno) + ": /sys/kernel/btf/vmlinux",
-                           "the kernel's own table cannot be timed from BPF",
-                           "use a kernel with CONFIG_DEBUG_INFO_BTF=y"});
+  return not_there("BTF",
+                   {errno_text(errno) + ": /sys/kernel/btf/vmlinux",
+                    "the kernel's own table cannot be timed from BPF",
+                    "use a kernel with CONFIG_DEBUG_INFO_BTF=y"});
 }
 
 finding traces() {
   const std::vector<std::string> found = find_traces();
   if (!found.empty()) {
-    return there("captures", fmt::format("{} in {}", found.size(),
-                                         fs::path(found.front()).parent_path().string()));
+    return there(
+        "captures",
+        fmt::format("{} in {}", found.size(), fs::path(found.front()).parent_path().string()));
   }
-  return not_there("captures", {"none in workloads/traces", "replay needs captures of your own",
-                                "git checkout -- workloads/traces, or call ctbench from the project"});
+  return not_there("captures",
+                   {"none in workloads/traces",
+                    "replay needs captures of your own",
+                    "git checkout -- workloads/traces, or call ctbench from the project"});
 }
 
 bool is_capture_name(const fs::path& path) {
@@ -228,8 +246,18 @@ std::vector<std::string> find_traces() {
 }
 
 std::vector<finding> examine_machine() {
-  return {cores(), memory(), kernel(), huge_pages(), membarrier(), perf_events(), pmu(),
-          net_admin(), tun(), netfilter(), btf(), traces()};
+  return {cores(),
+          memory(),
+          kernel(),
+          huge_pages(),
+          membarrier(),
+          perf_events(),
+          pmu(),
+          net_admin(),
+          tun(),
+          netfilter(),
+          btf(),
+          traces()};
 }
 
 }  // namespace ct::harness

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness/cli/progress.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
+#include "harness/format/number.h"
 
 #include <algorithm>
 #include <cstdio>
-
-#include "harness/format/number.h"
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace ct::harness {
 
@@ -21,8 +20,10 @@ std::string progress_line(std::optional<double> share, const std::string& text) 
 
 std::string traffic_text(std::uint64_t packets, std::uint64_t bytes, double elapsed_s) {
   const double rate = elapsed_s > 0 ? static_cast<double>(packets) / elapsed_s : 0;
-  return fmt::format(
-      "{} packets, {}, {:.1f} M packets/s", grouped(packets), size_text(bytes), rate / 1e6);
+  return fmt::format("{} packets, {}, {:.1f} M packets/s",
+                     grouped(packets),
+                     size_text(bytes),
+                     rate / 1e6);
 }
 
 progress_bar::progress_bar()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// A progress bar on stderr: only on a terminal, only once the work has taken a second, ten times a second.
+/// A progress bar on stderr: only on a terminal, only once the work has taken a second, ten times a
+/// second.
 #pragma once
 
 #include <chrono>

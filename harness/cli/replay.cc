@@ -2,12 +2,6 @@
 /// `ctbench replay`: what does each implementation make of this traffic, and do they agree?
 #include "harness/replay/replay.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <memory>
-
 #include "harness/cli/choice.h"
 #include "harness/cli/interrupt.h"
 #include "harness/cli/progress.h"
@@ -15,6 +9,11 @@
 #include "harness/format/conntrack.h"
 #include "harness/format/number.h"
 #include "workloads/playback.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fmt/format.h>
+#include <memory>
 
 namespace ct::harness {
 namespace {
@@ -48,25 +47,44 @@ std::string captures_text(const workloads::playback& player) {
   return fmt::format("{} capture{}", grouped(count), count == 1 ? "" : "s");
 }
 
-void print_traffic(std::FILE* to, const workloads::playback& player, const replay_result& result,
+void print_traffic(std::FILE* to,
+                   const workloads::playback& player,
+                   const replay_result& result,
                    std::uint64_t seed) {
   const protocol_mix& mix = result.mix;
   constexpr double ns_per_s = 1e9;
-  fmt::print(to, "seed {}; {} packets of {}, {}, {:.1f} s on the clock\n", seed,
-             grouped(player.packet_count()), captures_text(player),
-             size_text(player.wire_bytes()), static_cast<double>(player.elapsed_ns()) / ns_per_s);
-  fmt::print(to, "TCP {}, UDP {}, ICMP {}, ICMPv6 {}, other {}; IPv4 {}, IPv6 {}, not IP {}\n",
-             grouped(mix.tcp), grouped(mix.udp), grouped(mix.icmp), grouped(mix.icmpv6),
-             grouped(mix.other), grouped(mix.ipv4), grouped(mix.ipv6), grouped(mix.not_ip));
-  fmt::print(to, "invalid {}, untracked {}; connections {}\n", grouped(mix.invalid),
-             grouped(mix.untracked), grouped(result.connections));
+  fmt::print(to,
+             "seed {}; {} packets of {}, {}, {:.1f} s on the clock\n",
+             seed,
+             grouped(player.packet_count()),
+             captures_text(player),
+             size_text(player.wire_bytes()),
+             static_cast<double>(player.elapsed_ns()) / ns_per_s);
+  fmt::print(to,
+             "TCP {}, UDP {}, ICMP {}, ICMPv6 {}, other {}; IPv4 {}, IPv6 {}, not IP {}\n",
+             grouped(mix.tcp),
+             grouped(mix.udp),
+             grouped(mix.icmp),
+             grouped(mix.icmpv6),
+             grouped(mix.other),
+             grouped(mix.ipv4),
+             grouped(mix.ipv6),
+             grouped(mix.not_ip));
+  fmt::print(to,
+             "invalid {}, untracked {}; connections {}\n",
+             grouped(mix.invalid),
+             grouped(mix.untracked),
+             grouped(result.connections));
   if (player.reordered_count() > 0) {
-    fmt::print(to, "{} packets came before their predecessor's time; time stood still for them\n",
+    fmt::print(to,
+               "{} packets came before their predecessor's time; time stood still for them\n",
                grouped(player.reordered_count()));
   }
   if (player.shortened_gap_count() > 0) {
-    fmt::print(to, "{} gaps of more than {} days were shortened to that: no connection outlives it\n",
-               grouped(player.shortened_gap_count()), workloads::gap_s_max / (24 * 3600));
+    fmt::print(to,
+               "{} gaps of more than {} days were shortened to that: no connection outlives it\n",
+               grouped(player.shortened_gap_count()),
+               workloads::gap_s_max / (24 * 3600));
   }
 }
 
@@ -78,11 +96,22 @@ std::string_view agreement_text(const replay_row& row) {
 void print_rows(std::FILE* to, const replay_result& result) {
   std::size_t width = std::string_view("implementation").size();
   for (const replay_row& row : result.rows) width = std::max(width, row.impl.size());
-  fmt::print(to, "\n{:<{}}  {:>13}  {:>13}  {:>6}  {:>13}\n", "implementation", width, "packets",
-             "connections", "agrees", "packets/s");
+  fmt::print(to,
+             "\n{:<{}}  {:>13}  {:>13}  {:>6}  {:>13}\n",
+             "implementation",
+             width,
+             "packets",
+             "connections",
+             "agrees",
+             "packets/s");
   for (const replay_row& row : result.rows) {
-    fmt::print(to, "{:<{}}  {:>13}  {:>13}  {:>6}  {:>13}\n", row.impl, width, grouped(row.packets),
-               row.agrees ? grouped(row.connections) : "-", agreement_text(row),
+    fmt::print(to,
+               "{:<{}}  {:>13}  {:>13}  {:>6}  {:>13}\n",
+               row.impl,
+               width,
+               grouped(row.packets),
+               row.agrees ? grouped(row.connections) : "-",
+               agreement_text(row),
                grouped(static_cast<std::uint64_t>(row.packets_per_second())));
   }
   fmt::print(to, "\n");
@@ -151,18 +180,22 @@ void set_verdict(outcome& found, const workloads::playback& player, const replay
   }
   if (!differing.empty()) {
     found.verdict = "implementations differ";
-    found.closing = fmt::format("{}: {} of {} ({})", found.verdict, differing.size(), compared,
+    found.closing = fmt::format("{}: {} of {} ({})",
+                                found.verdict,
+                                differing.size(),
+                                compared,
                                 fmt::join(differing, ", "));
   } else {
     found.verdict = compared == 1 ? "nothing to compare" : "all implementations agree";
     found.closing = compared == 1 ? "nothing to compare, one implementation" : found.verdict;
   }
-  found.closing += fmt::format(": {} packets, {} connections", grouped(player.packet_count()),
+  found.closing += fmt::format(": {} packets, {} connections",
+                               grouped(player.packet_count()),
                                grouped(result.connections));
   if (result.was_stopped) found.closing += " until it was interrupted";
   if (!player.damages().empty()) {
-    found.closing += fmt::format("; incomplete: {} of {}", player.damages().size(),
-                                 captures_text(player));
+    found.closing +=
+        fmt::format("; incomplete: {} of {}", player.damages().size(), captures_text(player));
   }
 }
 
@@ -177,13 +210,13 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   workloads::playback player(arguments.captures);
   const interrupt_listener listener;
   progress_bar bar;
-  const replay_options options = {.system = {.buckets = arguments.buckets,
-                                             .max_entries = 0,
-                                             .hash = arguments.hash == "xxh3" ? hash_kind::xxh3
-                                                                              : hash_kind::siphash,
-                                             .seed = what.seed,
-                                             .acct = arguments.acct},
-                                  .zone = {.id = arguments.zone}};
+  const replay_options options = {
+      .system = {.buckets = arguments.buckets,
+                 .max_entries = 0,
+                 .hash = arguments.hash == "xxh3" ? hash_kind::xxh3 : hash_kind::siphash,
+                 .seed = what.seed,
+                 .acct = arguments.acct},
+      .zone = {.id = arguments.zone}};
   const replay_hooks hooks = {
       .should_stop = [&listener] { return listener.was_interrupted(); },
       .progress =
@@ -216,7 +249,8 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
   constexpr int zone_max = 65535;
   constexpr std::size_t buckets_max = std::size_t{1} << 28;
   options
-      .add_option("captures", arguments->captures,
+      .add_option("captures",
+                  arguments->captures,
                   "pcap or pcapng, gzipped or not, - for stdin; played one after another")
       ->type_name("FILE...")
       ->required();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness/cli/result_file.h"
 
-#include <unistd.h>
+#include "harness/cli/choice.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -9,8 +9,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-
-#include "harness/cli/choice.h"
+#include <unistd.h>
 
 namespace ct::harness {
 namespace {
@@ -88,7 +87,8 @@ void write_result(const std::string& path, const std::string& text) {
   const fs::path draft =
       directory_of(target) / ("." + target.filename().string() + "." + std::to_string(getpid()));
   std::string error = write_whole(draft, text);
-  if (error.empty() && std::rename(draft.c_str(), target.c_str()) != 0) error = std::strerror(errno);
+  if (error.empty() && std::rename(draft.c_str(), target.c_str()) != 0)
+    error = std::strerror(errno);
   if (error.empty()) return;
   unlink(draft.c_str());
   refuse(path, error);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The program around the verbs: arguments in, verdict, result file and exit code out.
-#include <fmt/format.h>
+#include "harness/cli/choice.h"
+#include "harness/cli/result_file.h"
+#include "harness/cli/verb.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -8,11 +10,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <fmt/format.h>
 #include <system_error>
-
-#include "harness/cli/choice.h"
-#include "harness/cli/result_file.h"
-#include "harness/cli/verb.h"
 
 namespace ct::harness {
 namespace {
@@ -57,8 +56,9 @@ void expect_known_verb(int argc, const char* const* argv) {
   std::vector<std::string_view> known;
   for (const verb& one : verbs()) known.push_back(one.name);
   if (std::ranges::find(known, name) != known.end()) return;
-  throw usage_error(fmt::format(
-      "unknown verb '{}'{} (ctbench --help names them)", name, suggestion(name, known)));
+  throw usage_error(fmt::format("unknown verb '{}'{} (ctbench --help names them)",
+                                name,
+                                suggestion(name, known)));
 }
 
 outcome work(const subcommand& chosen, const shared_options& shared, std::span<const impl> all) {
@@ -71,8 +71,8 @@ outcome work(const subcommand& chosen, const shared_options& shared, std::span<c
   const std::string& last = found.closing.empty() ? found.verdict : found.closing;
   fmt::print(found.is_stdout_taken ? stderr : stdout, "{}\n", last);
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    throw usage_error(fmt::format("standard output: {}; free space or name another file",
-                                  std::strerror(errno)));
+    throw usage_error(
+        fmt::format("standard output: {}; free space or name another file", std::strerror(errno)));
   }
   if (!shared.json.empty()) {
     write_result(shared.json, result_text(chosen.which->name, shared.seed, found));
@@ -97,8 +97,8 @@ int run(int argc, const char* const* argv, std::span<const impl> all) {
   try {
     expect_known_verb(argc, argv);
     app.parse(argc, argv);
-    const auto chosen = std::ranges::find_if(
-        subcommands, [](const subcommand& one) { return one.app->parsed(); });
+    const auto chosen =
+        std::ranges::find_if(subcommands, [](const subcommand& one) { return one.app->parsed(); });
     return work(*chosen, shared, all).exit;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
@@ -107,7 +107,8 @@ int run(int argc, const char* const* argv, std::span<const impl> all) {
     return complain(fmt::format("{} (see ctbench{} --help)", error.what(), verb_name));
   } catch (const std::system_error& error) {
     // Only printing throws this.
-    return complain(fmt::format("output: {}; free space or write elsewhere", error.code().message()));
+    return complain(
+        fmt::format("output: {}; free space or write elsewhere", error.code().message()));
   } catch (const std::exception& error) {
     return complain(error.what());
   }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The list of verbs: one line each.
-#include <array>
-
 #include "harness/cli/verb.h"
+
+#include <array>
 
 namespace ct::harness {
 
 std::span<const verb> verbs() {
   static constexpr std::array<verb, 4> list = {{
       {"list", "which implementations and verbs are there?", add_list},
-      {"doctor", "what can be measured and compared on this machine, and why not the rest?", add_doctor},
+      {"doctor",
+       "what can be measured and compared on this machine, and why not the rest?",
+       add_doctor},
       {"replay", "what does each implementation make of this traffic? do they agree?", add_replay},
       {"bench", "how fast is each implementation, while every answer is right?", add_bench},
   }};

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness/format/conntrack.h"
 
-#include <arpa/inet.h>
-#include <fmt/format.h>
-#include <netinet/in.h>
+#include "spec/jiffies.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
+#include <fmt/format.h>
 #include <iterator>
+#include <netinet/in.h>
 #include <string_view>
 #include <tuple>
-
-#include "spec/jiffies.h"
 
 namespace ct::harness {
 namespace {
@@ -56,17 +55,23 @@ void append_tuple(out to, const tuple& t) {
     case IPPROTO_UDP:
     case IPPROTO_UDPLITE:
     case IPPROTO_SCTP:
-    case IPPROTO_DCCP: fmt::format_to(to, "sport={} dport={} ", t.src.id, t.dst.id); break;
+    case IPPROTO_DCCP:
+      fmt::format_to(to, "sport={} dport={} ", t.src.id, t.dst.id);
+      break;
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
       fmt::format_to(to, "type={} code={} id={} ", icmp_type(t), icmp_code(t), t.src.id);
       break;
-    case IPPROTO_GRE: fmt::format_to(to, "srckey=0x{:x} dstkey=0x{:x} ", t.src.id, t.dst.id); break;
-    default: break;
+    case IPPROTO_GRE:
+      fmt::format_to(to, "srckey=0x{:x} dstkey=0x{:x} ", t.src.id, t.dst.id);
+      break;
+    default:
+      break;
   }
 }
 
-/// A direction with what belongs to it: a zone of its own if the zone does not hold for both, counters.
+/// A direction with what belongs to it: a zone of its own if the zone does not hold for both,
+/// counters.
 void append_direction(out to, const conn& entry, dir d, bool acct) {
   constexpr std::uint8_t both = 3;
   append_tuple(to, entry.tuples[index(d)]);
@@ -74,8 +79,7 @@ void append_direction(out to, const conn& entry, dir d, bool acct) {
     fmt::format_to(to, "zone-{}={} ", d == dir::original ? "orig" : "reply", entry.zone.id);
   }
   if (acct) {
-    fmt::format_to(
-        to, "packets={} bytes={} ", entry.packets[index(d)], entry.bytes[index(d)]);
+    fmt::format_to(to, "packets={} bytes={} ", entry.packets[index(d)], entry.bytes[index(d)]);
   }
 }
 
@@ -88,7 +92,10 @@ std::string conntrack_line(const conn& entry, const line_options& options) {
   std::string line;
   const out to(line);
   if (options.extended) {
-    fmt::format_to(to, "{:<8} {} ", is_ipv6 ? "ipv6" : "ipv4", static_cast<int>(original.src.l3num));
+    fmt::format_to(to,
+                   "{:<8} {} ",
+                   is_ipv6 ? "ipv6" : "ipv4",
+                   static_cast<int>(original.src.l3num));
   }
   fmt::format_to(to,
                  "{:<8} {} {} ",
@@ -133,8 +140,15 @@ std::string conntrack_closing_line(std::size_t entry_count) {
 bool is_printed_before(const conn& a, const conn& b) {
   const auto key = [](const conn& entry) {
     const tuple& t = entry.tuples[index(dir::original)];
-    return std::tie(entry.net, t.src.l3num, t.dst.protonum, t.src.addr, t.dst.addr, t.src.id,
-                    t.dst.id, entry.zone, entry.id);
+    return std::tie(entry.net,
+                    t.src.l3num,
+                    t.dst.protonum,
+                    t.src.addr,
+                    t.dst.addr,
+                    t.src.id,
+                    t.dst.id,
+                    entry.zone,
+                    entry.id);
   };
   return key(a) < key(b);
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// Connections and counters as the tool conntrack(8) prints them: the lines of `conntrack -L` and `-S`.
+/// Connections and counters as the tool conntrack(8) prints them: the lines of `conntrack -L` and
+/// `-S`.
 ///
-/// Byte for byte, spaces at the ends included, so that both outputs can be compared with diff once they are
-/// sorted (the tool prints in hash order). Protocols that have no tracker here are printed as the tool prints
-/// what the kernel's generic tracker holds: gre, sctp, dccp and udplite with keys or ports of zero.
-/// Limits: no start times, labels or NAT; SCTP and DCCP entries have no state yet.
-/// Source: measured from conntrack 1.4.7 on Linux 6.18 (conntrack_test.cc holds its lines).
+/// Byte for byte, spaces at the ends included, so that both outputs can be compared with diff once
+/// they are sorted (the tool prints in hash order). Protocols that have no tracker here are printed
+/// as the tool prints what the kernel's generic tracker holds: gre, sctp, dccp and udplite with
+/// keys or ports of zero. Limits: no start times, labels or NAT; SCTP and DCCP entries have no
+/// state yet. Source: measured from conntrack 1.4.7 on Linux 6.18 (conntrack_test.cc holds its
+/// lines).
 #pragma once
+
+#include "spec/nf_conn.h"
 
 #include <cstddef>
 #include <string>
-
-#include "spec/nf_conn.h"
 
 namespace ct::harness {
 
@@ -24,13 +26,15 @@ struct line_options {
 /// A line of `conntrack -L`, without its newline.
 std::string conntrack_line(const conn& entry, const line_options& options);
 
-/// A line of `conntrack -S`, without its newline but with the space that the tool leaves at its end.
+/// A line of `conntrack -S`, without its newline but with the space that the tool leaves at its
+/// end.
 std::string conntrack_stat_line(std::size_t cpu_index, const ip_conntrack_stat& counters);
 
 /// What the tool says on stderr after its last line, of ourselves.
 std::string conntrack_closing_line(std::size_t entry_count);
 
-/// An order for printing: by netns, family, protocol, addresses, ports, zone, then id; total over one dump.
+/// An order for printing: by netns, family, protocol, addresses, ports, zone, then id; total over
+/// one dump.
 bool is_printed_before(const conn& a, const conn& b);
 
 }  // namespace ct::harness

@@ -2,14 +2,13 @@
 /// The expected lines were printed by conntrack 1.4.7 on Linux 6.18 for packets between two hosts.
 #include "harness/format/conntrack.h"
 
-#include <arpa/inet.h>
+#include "spec/jiffies.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
-
-#include "spec/jiffies.h"
 
 namespace ct::harness {
 namespace {
@@ -24,13 +23,16 @@ address parse(const char* text, l3num family) {
   return addr;
 }
 
-/// An entry between 10.0.1.2 and 10.0.2.2, or their IPv6 namesakes; the reply tuple mirrors the original.
+/// An entry between 10.0.1.2 and 10.0.2.2, or their IPv6 namesakes; the reply tuple mirrors the
+/// original.
 conn make(l3num family, std::uint8_t protonum, std::uint16_t source, std::uint16_t destination) {
   const bool is_ipv6 = family == l3num::ipv6;
   conn entry;
   tuple& original = entry.tuples[0];
   original.src = {parse(is_ipv6 ? "2001:db8:1::2" : "10.0.1.2", family), source, family};
-  original.dst = {parse(is_ipv6 ? "2001:db8:2::2" : "10.0.2.2", family), destination, protonum,
+  original.dst = {parse(is_ipv6 ? "2001:db8:2::2" : "10.0.2.2", family),
+                  destination,
+                  protonum,
                   dir::original};
   tuple& reply = entry.tuples[1];
   reply.src = {original.dst.addr, destination, family};
@@ -116,7 +118,8 @@ TEST_CASE("generic protocols are unknown, or called by a name that the tool has 
         "src=10.0.2.2 dst=10.0.1.2 srckey=0x0 dstkey=0x0 mark=0 use=1");
 }
 
-TEST_CASE("accounting and a zone add their columns, a zone of one direction stands with that direction") {
+TEST_CASE(
+    "accounting and a zone add their columns, a zone of one direction stands with that direction") {
   conn entry = make(l3num::ipv4, ipproto::udp, 40001, 53);
   entry.status |= status::seen_reply;
   entry.packets = {2, 1};
@@ -148,10 +151,11 @@ TEST_CASE("the extended line begins with the family, and -o id ends with the id"
   entry.tcp = tcp_state::syn_sent;
   entry.mark = 42;
   expires_in(entry, 120);
-  CHECK(conntrack_line(entry, extended_id) ==
-        "ipv6     10 tcp      6 119 SYN_SENT src=2001:db8:1::2 dst=2001:db8:2::2 sport=41000 "
-        "dport=80 [UNREPLIED] src=2001:db8:2::2 dst=2001:db8:1::2 sport=80 dport=41000 mark=42 use=1 "
-        "id=575341842");
+  CHECK(
+      conntrack_line(entry, extended_id) ==
+      "ipv6     10 tcp      6 119 SYN_SENT src=2001:db8:1::2 dst=2001:db8:2::2 sport=41000 "
+      "dport=80 [UNREPLIED] src=2001:db8:2::2 dst=2001:db8:1::2 sport=80 dport=41000 mark=42 use=1 "
+      "id=575341842");
   entry = make(l3num::ipv4, 50, 0, 0);
   expires_in(entry, 600);
   entry.id = 1708788043;
@@ -162,8 +166,12 @@ TEST_CASE("the extended line begins with the family, and -o id ends with the id"
 
 TEST_CASE("the seconds left are rounded down and never negative") {
   conn entry = make(l3num::ipv4, ipproto::udp, 1, 2);
-  for (const auto& [jiffies, shown] : std::vector<std::pair<std::int32_t, std::string>>{
-           {30 * 250, " 30 "}, {30 * 250 - 1, " 29 "}, {249, " 0 "}, {0, " 0 "}, {-250, " 0 "}}) {
+  for (const auto& [jiffies, shown] :
+       std::vector<std::pair<std::int32_t, std::string>>{{30 * 250, " 30 "},
+                                                         {30 * 250 - 1, " 29 "},
+                                                         {249, " 0 "},
+                                                         {0, " 0 "},
+                                                         {-250, " 0 "}}) {
     entry.timeout_jiffies = jiffies;
     CHECK_THAT(conntrack_line(entry, plain), Catch::StartsWith("udp      17" + shown + "src="));
   }

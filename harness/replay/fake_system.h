@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// For tests: a ct_system whose connections are the first bytes of the frames, with faults to plant.
+/// For tests: a ct_system whose connections are the first bytes of the frames, with faults to
+/// plant.
 ///
-/// Byte 0 of a frame names a connection, byte 1 != 0 makes the packet go back; a frame of one byte is INVALID.
-/// Timeouts are 30 s. Nothing of it is shared with a real system: tests of the harness must not depend on one.
+/// Byte 0 of a frame names a connection, byte 1 != 0 makes the packet go back; a frame of one byte
+/// is INVALID. Timeouts are 30 s. Nothing of it is shared with a real system: tests of the harness
+/// must not depend on one.
 #pragma once
+
+#include "spec/impl.h"
 
 #include <map>
 #include <memory>
@@ -11,18 +15,16 @@
 #include <utility>
 #include <vector>
 
-#include "spec/impl.h"
-
 namespace ct::harness::testing {
 
 enum class fault : std::uint8_t {
   none,
-  wrong_ctinfo_at_7,   ///< RELATED in place of what packet 7 is
+  wrong_ctinfo_at_7,  ///< RELATED in place of what packet 7 is
   wrong_verdict_at_7,
   wrong_id_at_7,
-  wrong_dump,          ///< shows the first entry's timeout a jiffy too short
-  lost_in_dump,        ///< leaves the first entry out
-  extra_in_dump,       ///< shows one that nobody made
+  wrong_dump,     ///< shows the first entry's timeout a jiffy too short
+  lost_in_dump,   ///< leaves the first entry out
+  extra_in_dump,  ///< shows one that nobody made
   wrong_count,
   wrong_statistics,
   broken_invariant,
@@ -53,7 +55,8 @@ class fake_system final : public ct_system {
       if (!is_first || planted_ != fault::lost_in_dump) show(shown);
       is_first = false;
     }
-    if (planted_ == fault::extra_in_dump) show(shape({.id = 999, .flow = 255, .deadline = now_ + hz}));
+    if (planted_ == fault::extra_in_dump)
+      show(shape({.id = 999, .flow = 255, .deadline = now_ + hz}));
   }
   std::vector<ip_conntrack_stat> statistics() const override {
     ip_conntrack_stat counters{.invalid = invalid_};

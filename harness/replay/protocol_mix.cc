@@ -58,7 +58,8 @@ network by_version(bytes header) {
   return {};
 }
 
-/// Loopback headers hold the family of the system that captured, in its byte order or the network's.
+/// Loopback headers hold the family of the system that captured, in its byte order or the
+/// network's.
 network by_family(bytes frame) {
   constexpr std::size_t family_bytes = 4;
   const auto low = u16_at(frame, 0);
@@ -68,7 +69,8 @@ network by_family(bytes frame) {
   const bytes rest = after(frame, family_bytes);
   if (family == 2) return {true, l3num::ipv4, rest};
   // AF_INET6: Linux 10, NetBSD 24, FreeBSD 28, macOS 30.
-  if (family == 10 || family == 24 || family == 28 || family == 30) return {true, l3num::ipv6, rest};
+  if (family == 10 || family == 24 || family == 28 || family == 30)
+    return {true, l3num::ipv6, rest};
   return {};
 }
 
@@ -79,14 +81,21 @@ network network_of(const skb& packet) {
     return ethertype ? by_ethertype(*ethertype, after(frame, header_bytes)) : network{};
   };
   switch (packet.link) {
-    case link_type::ethernet: return tagged(12, 14);
-    case link_type::linux_sll: return tagged(14, 16);
-    case link_type::linux_sll2: return tagged(0, 20);
+    case link_type::ethernet:
+      return tagged(12, 14);
+    case link_type::linux_sll:
+      return tagged(14, 16);
+    case link_type::linux_sll2:
+      return tagged(0, 20);
     case link_type::null:
-    case link_type::loop: return by_family(frame);
-    case link_type::raw: return by_version(frame);
-    case link_type::ipv4: return {true, l3num::ipv4, frame};
-    case link_type::ipv6: return {true, l3num::ipv6, frame};
+    case link_type::loop:
+      return by_family(frame);
+    case link_type::raw:
+      return by_version(frame);
+    case link_type::ipv4:
+      return {true, l3num::ipv4, frame};
+    case link_type::ipv6:
+      return {true, l3num::ipv6, frame};
   }
   return {};
 }
@@ -141,11 +150,21 @@ void protocol_mix::add(const skb& packet) noexcept {
   }
   ++(kind.family == l3num::ipv4 ? ipv4 : ipv6);
   switch (kind.transport) {
-    case transport::tcp: ++tcp; break;
-    case transport::udp: ++udp; break;
-    case transport::icmp: ++icmp; break;
-    case transport::icmpv6: ++icmpv6; break;
-    case transport::other: ++other; break;
+    case transport::tcp:
+      ++tcp;
+      break;
+    case transport::udp:
+      ++udp;
+      break;
+    case transport::icmp:
+      ++icmp;
+      break;
+    case transport::icmpv6:
+      ++icmpv6;
+      break;
+    case transport::other:
+      ++other;
+      break;
   }
   if (packet.info == ctinfo::invalid) ++invalid;
   if (packet.info == ctinfo::untracked) ++untracked;

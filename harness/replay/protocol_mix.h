@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// What the packets of a capture are made of: how many of each protocol and IP version.
 ///
-/// Looks at link-layer and IP headers on its own, sharing nothing with the decoder that it sits in judgement
-/// over; it counts and never decides anything.
+/// Looks at link-layer and IP headers on its own, sharing nothing with the decoder that it sits in
+/// judgement over; it counts and never decides anything.
 #pragma once
 
-#include <cstdint>
-
 #include "spec/ct_system.h"
+
+#include <cstdint>
 
 namespace ct::harness {
 
@@ -22,7 +22,8 @@ struct frame_kind {
 
 [[nodiscard]] frame_kind kind_of(const skb& packet) noexcept;
 
-/// Packets by kind. tcp + udp + icmp + icmpv6 + other = ipv4 + ipv6; with not_ip that is every packet.
+/// Packets by kind. tcp + udp + icmp + icmpv6 + other = ipv4 + ipv6; with not_ip that is every
+/// packet.
 struct protocol_mix {
   std::uint64_t tcp = 0;
   std::uint64_t udp = 0;

@@ -58,7 +58,8 @@ TEST_CASE("every link type leads to the IP header") {
   CHECK(kind(link_type::ethernet, ethernet(0x0806, v4)) == "-");  // ARP
   const string tag = bytes({0, 5, 0x08, 0x00});
   CHECK(kind(link_type::ethernet, ethernet(0x8100, tag + v4)) == "4 tcp");
-  CHECK(kind(link_type::ethernet, ethernet(0x88a8, bytes({0, 5, 0x81, 0x00}) + tag + v4)) == "4 tcp");
+  CHECK(kind(link_type::ethernet, ethernet(0x88a8, bytes({0, 5, 0x81, 0x00}) + tag + v4)) ==
+        "4 tcp");
   CHECK(kind(link_type::raw, v4) == "4 tcp");
   CHECK(kind(link_type::raw, v6) == "6 udp");
   CHECK(kind(link_type::raw, bytes({0x10})) == "-");
@@ -92,15 +93,21 @@ TEST_CASE("IPv6 extension headers are passed") {
 }
 
 TEST_CASE("a frame cut at any length is counted without reading past it") {
-  const string whole = ethernet(0x8100, bytes({0, 5, 0x86, 0xdd}) +
-                                            ipv6(0, bytes({60, 0}) + string(6, 'o') + bytes({6, 0}) +
-                                                        string(6, 'd') + string(20, 't')));
+  const string whole = ethernet(
+      0x8100,
+      bytes({0, 5, 0x86, 0xdd}) +
+          ipv6(0,
+               bytes({60, 0}) + string(6, 'o') + bytes({6, 0}) + string(6, 'd') + string(20, 't')));
   for (std::size_t length = 0; length <= whole.size(); ++length) {
-    const std::vector<char> exact(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+    const std::vector<char> exact(whole.begin(),
+                                  whole.begin() + static_cast<std::ptrdiff_t>(length));
     skb cut = packet(link_type::ethernet, "");
     cut.frame = std::as_bytes(std::span(exact));
-    for (const auto link : {link_type::ethernet, link_type::raw, link_type::null,
-                            link_type::linux_sll, link_type::linux_sll2}) {
+    for (const auto link : {link_type::ethernet,
+                            link_type::raw,
+                            link_type::null,
+                            link_type::linux_sll,
+                            link_type::linux_sll2}) {
       cut.link = link;
       static_cast<void>(kind_of(cut));
     }

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness/replay/replay.h"
 
-#include <fmt/format.h>
+#include "harness/format/conntrack.h"
 
 #include <algorithm>
 #include <chrono>
+#include <fmt/format.h>
 #include <memory>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 
-#include "harness/format/conntrack.h"
-
 namespace ct::harness {
 namespace {
 
-/// Runs of gc_worker after which whatever is left is taken as it is; a run that meets its budget goes on in
-/// the next one, and a table of 64k buckets needs few.
+/// Runs of gc_worker after which whatever is left is taken as it is; a run that meets its budget
+/// goes on in the next one, and a table of 64k buckets needs few.
 constexpr int gc_runs_max = 256;
 
-/// Ids that were seen, a bit each: ids that lie close together cost about a byte, scattered ones fifty.
+/// Ids that were seen, a bit each: ids that lie close together cost about a byte, scattered ones
+/// fifty.
 class id_set {
  public:
   /// True if `id` is new.
@@ -79,13 +79,17 @@ bool differs(const skb& a, const skb& b) {
   return a.info != b.info || a.verdict != b.verdict || a.conn_id != b.conn_id;
 }
 
-void compare_batch(contestant& mine, const contestant& reference,
-                   const workloads::played_batch& batch, const workloads::playback& player) {
+void compare_batch(contestant& mine,
+                   const contestant& reference,
+                   const workloads::played_batch& batch,
+                   const workloads::playback& player) {
   for (std::size_t i = 0; i < mine.packets.size(); ++i) {
     if (!differs(mine.packets[i], reference.packets[i])) continue;
-    mine.disagrees(fmt::format(
-        "packet {} of {}: {}", batch.first_packet + i, player.shown(batch.capture_index),
-        packet_difference(mine.packets[i], reference.packets[i], reference.row.impl)));
+    mine.disagrees(
+        fmt::format("packet {} of {}: {}",
+                    batch.first_packet + i,
+                    player.shown(batch.capture_index),
+                    packet_difference(mine.packets[i], reference.packets[i], reference.row.impl)));
     return;
   }
 }
@@ -99,18 +103,26 @@ std::vector<conn> dump_of(contestant& from) {
 
 /// A dump line with all that is compared, also what `conntrack -L` rounds or leaves out.
 std::string full_line(const conn& entry) {
-  return fmt::format(
-      "\"{}\" status=0x{:x} jiffies={} net={}",
-      conntrack_line(entry, {.acct = true, .extended = true, .id = true}),
-      entry.status,
-      entry.timeout_jiffies,
-      entry.net);
+  return fmt::format("\"{}\" status=0x{:x} jiffies={} net={}",
+                     conntrack_line(entry, {.acct = true, .extended = true, .id = true}),
+                     entry.status,
+                     entry.timeout_jiffies,
+                     entry.net);
 }
 
 bool is_same(const conn& a, const conn& b) {
   const auto all = [](const conn& c) {
-    return std::tie(c.id, c.tuples, c.status, c.timeout_jiffies, c.use, c.mark, c.net, c.zone, c.tcp,
-                    c.packets, c.bytes);
+    return std::tie(c.id,
+                    c.tuples,
+                    c.status,
+                    c.timeout_jiffies,
+                    c.use,
+                    c.mark,
+                    c.net,
+                    c.zone,
+                    c.tcp,
+                    c.packets,
+                    c.bytes);
   };
   return all(a) == all(b);
 }
@@ -167,8 +179,9 @@ std::string statistics_difference(const ip_conntrack_stat& mine,
   return parts.empty() ? "" : fmt::format("statistics: {}", fmt::join(parts, ", "));
 }
 
-/// Entries that are left once gc_worker has taken every expired one: how often it ran until now may differ
-/// between tables (it looks at buckets, and they have different ones), what it leaves may not.
+/// Entries that are left once gc_worker has taken every expired one: how often it ran until now may
+/// differ between tables (it looks at buckets, and they have different ones), what it leaves may
+/// not.
 std::size_t count_at_rest(contestant& at) {
   for (int run = 0; run < gc_runs_max; ++run) {
     at.on->quiescent();
@@ -247,8 +260,8 @@ void lockstep::judge(const workloads::played_batch& batch, const workloads::play
 }
 
 void lockstep::compare_what_is_left(std::uint64_t jiffies64) {
-  // Whoever reads the table does so after the last packet, never in its very jiffy: a timeout that this
-  // packet set to 120 s reads as 119, as with the tool.
+  // Whoever reads the table does so after the last packet, never in its very jiffy: a timeout that
+  // this packet set to 120 s reads as 119, as with the tool.
   for (contestant& one : contestants_) {
     if (one.is_running()) one.on->advance(jiffies64 + 1);
   }
@@ -266,8 +279,8 @@ void lockstep::compare_what_is_left(std::uint64_t jiffies64) {
         difference = fmt::format("count: {} entries ({}: {})", own_count, name, count);
       }
       if (difference.empty()) {
-        difference = statistics_difference(
-            total(one.system->statistics()), total(result_.statistics), name);
+        difference =
+            statistics_difference(total(one.system->statistics()), total(result_.statistics), name);
       }
     }
     const std::string broken = one.system->broken_invariant(*one.on);

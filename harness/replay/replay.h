@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The same packets through several implementations in lockstep, each compared with the first.
 ///
-/// After each batch: conn_id, ctinfo and verdict of every packet. After the last: the dump, entry by entry,
-/// the counters, the number of entries once gc_worker has taken what expired, and each one's own invariants.
-/// The first difference of an implementation is described and ends its part; the others go on. What only
-/// times (spec/impl.h) is driven and timed, never compared, never the reference.
-/// Limits: one thread, one CPU a system: what concurrency breaks is other verbs' question. Dumps are held in
-/// memory, two at a time.
+/// After each batch: conn_id, ctinfo and verdict of every packet. After the last: the dump, entry
+/// by entry, the counters, the number of entries once gc_worker has taken what expired, and each
+/// one's own invariants. The first difference of an implementation is described and ends its part;
+/// the others go on. What only times (spec/impl.h) is driven and timed, never compared, never the
+/// reference. Limits: one thread, one CPU a system: what concurrency breaks is other verbs'
+/// question. Dumps are held in memory, two at a time.
 #pragma once
+
+#include "harness/replay/protocol_mix.h"
+#include "spec/impl.h"
+#include "workloads/playback.h"
 
 #include <cstdint>
 #include <functional>
@@ -16,15 +20,11 @@
 #include <string>
 #include <vector>
 
-#include "harness/replay/protocol_mix.h"
-#include "spec/impl.h"
-#include "workloads/playback.h"
-
 namespace ct::harness {
 
 struct replay_options {
   system_options system;
-  ct::zone zone{};               ///< of every packet
+  ct::zone zone{};  ///< of every packet
   std::size_t batch_packets = workloads::batch_packets_max;
 };
 
@@ -37,20 +37,22 @@ struct replay_hooks {
 struct replay_row {
   std::string impl;
   std::uint64_t packets = 0;
-  std::uint64_t connections = 0;    ///< that were confirmed
-  std::optional<bool> agrees;       ///< nothing: not compared
-  std::string difference;           ///< the first one, named; empty if it agrees
-  double pass_s = 0;                ///< spent inside its `pass`
+  std::uint64_t connections = 0;  ///< that were confirmed
+  std::optional<bool> agrees;     ///< nothing: not compared
+  std::string difference;         ///< the first one, named; empty if it agrees
+  double pass_s = 0;              ///< spent inside its `pass`
 
-  double packets_per_second() const { return pass_s > 0 ? static_cast<double>(packets) / pass_s : 0; }
+  double packets_per_second() const {
+    return pass_s > 0 ? static_cast<double>(packets) / pass_s : 0;
+  }
 };
 
 struct replay_result {
-  std::vector<replay_row> rows;            ///< [impl], in the order given
-  protocol_mix mix;                        ///< by the first compared implementation
+  std::vector<replay_row> rows;  ///< [impl], in the order given
+  protocol_mix mix;              ///< by the first compared implementation
   std::uint64_t connections = 0;
   bool was_stopped = false;
-  std::vector<conn> dump;                  ///< of that implementation, in printing order
+  std::vector<conn> dump;                     ///< of that implementation, in printing order
   std::vector<ip_conntrack_stat> statistics;  ///< [cpu], its
 
   bool all_agree() const;

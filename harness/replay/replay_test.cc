@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "harness/replay/replay.h"
 
+#include "harness/replay/fake_system.h"
+#include "workloads/capture_maker.h"
+
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
-
-#include "harness/replay/fake_system.h"
-#include "workloads/capture_maker.h"
 
 namespace ct::harness {
 namespace {
@@ -24,8 +24,16 @@ std::string frame(char flow, bool is_back = false) { return {flow, is_back ? '\1
 
 /// Ten packets of four connections and an invalid one, 100 ms apart.
 std::vector<made_packet> ten_packets() {
-  const std::vector<std::string> frames = {frame(1), frame(2),       frame(1, true), frame(1), "x",
-                                           frame(3), frame(2, true), frame(2),       frame(4), frame(1)};
+  const std::vector<std::string> frames = {frame(1),
+                                           frame(2),
+                                           frame(1, true),
+                                           frame(1),
+                                           "x",
+                                           frame(3),
+                                           frame(2, true),
+                                           frame(2),
+                                           frame(4),
+                                           frame(1)};
   std::vector<made_packet> packets;
   for (const std::string& bytes : frames) {
     packets.push_back({static_cast<std::int64_t>(packets.size()) * second / 10, bytes});
@@ -36,7 +44,8 @@ std::vector<made_packet> ten_packets() {
 replay_result replay_ten(const std::vector<impl>& impls, std::size_t batch_packets = 4) {
   const scratch files;
   playback player({files.write("ten.pcap", make_pcap(ten_packets()))});
-  replay_result result = replay(impls, player, {.system = {}, .zone = {}, .batch_packets = batch_packets});
+  replay_result result =
+      replay(impls, player, {.system = {}, .zone = {}, .batch_packets = batch_packets});
   for (replay_row& row : result.rows) {  // the directory differs from run to run
     const std::size_t at = row.difference.find(files.path(""));
     if (at != std::string::npos) row.difference.erase(at, files.path("").size());
@@ -109,8 +118,7 @@ TEST_CASE("a dump that differs is found, also by what its lines do not show") {
 
 TEST_CASE("a wrong count, wrong counters and a broken invariant are found") {
   CHECK(difference_found<fault::wrong_count>() == "count: 5 entries (locked_map: 4)");
-  CHECK(difference_found<fault::wrong_statistics>() ==
-        "statistics: early_drop=1 (locked_map: 0)");
+  CHECK(difference_found<fault::wrong_statistics>() == "statistics: early_drop=1 (locked_map: 0)");
   CHECK(difference_found<fault::broken_invariant>() ==
         "breaks an invariant: a bucket points nowhere");
 }
@@ -147,10 +155,11 @@ TEST_CASE("a replay that is stopped compares what was done so far") {
   playback player({files.write("ten.pcap", make_pcap(ten_packets()))});
   const std::vector<impl> impls = {fake("a"), fake("b")};
   int batches = 0;
-  const replay_result result =
-      replay(impls, player, {.system = {}, .zone = {}, .batch_packets = 4},
-             {.should_stop = [&] { return batches == 2; },
-              .progress = [&](const playback&) { ++batches; }});
+  const replay_result result = replay(impls,
+                                      player,
+                                      {.system = {}, .zone = {}, .batch_packets = 4},
+                                      {.should_stop = [&] { return batches == 2; },
+                                       .progress = [&](const playback&) { ++batches; }});
   CHECK(result.was_stopped);
   CHECK(result.all_agree());
   CHECK(result.rows[0].packets == 8);

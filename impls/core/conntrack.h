@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The core: what a connection-tracking system means, written once, over any table.
 ///
-/// A packet's way. `in` decodes it, finds its entry under its tuple (either direction; zone and netns are part
-/// of the key) or makes a new one, unconfirmed; lets the protocol's tracker judge; and tells the packet what
-/// it is to its connection (ctinfo). The packet holds a reference from then on. `confirm` puts a new entry
-/// into the table; `put` gives the packet's reference back; the last put destroys.
+/// A packet's way. `in` decodes it, finds its entry under its tuple (either direction; zone and
+/// netns are part of the key) or makes a new one, unconfirmed; lets the protocol's tracker judge;
+/// and tells the packet what it is to its connection (ctinfo). The packet holds a reference from
+/// then on. `confirm` puts a new entry into the table; `put` gives the packet's reference back; the
+/// last put destroys.
 ///
 /// The life of an entry:
 ///
@@ -12,28 +13,20 @@
 ///                     |                                                          ^
 ///                     +---------------- dropped: last put -----------------------+
 ///
-/// use counts: the table 1, each packet 1, each child 1 on its master. DYING is claimed once, by an atomic
-/// or; who claims it unlinks and gives the table's reference back.
+/// use counts: the table 1, each packet 1, each child 1 on its master. DYING is claimed once, by an
+/// atomic or; who claims it unlinks and gives the table's reference back.
 ///
-/// Order inside confirm, with both buckets held: off the unconfirmed list, refused if dying, both searches,
-/// timeout made absolute, the table's reference, both links, CONFIRMED last. CONFIRMED last is what makes the
-/// insertion atomic for lookups (B.2), and keeps a relative timeout from being read as an absolute one.
+/// Order inside confirm, with both buckets held: off the unconfirmed list, refused if dying, both
+/// searches, timeout made absolute, the table's reference, both links, CONFIRMED last. CONFIRMED
+/// last is what makes the insertion atomic for lookups (B.2), and keeps a relative timeout from
+/// being read as an absolute one.
 ///
-/// Difference to the kernel: a lookup reaps the expired entry that it asked for, not its neighbours in the
-/// chain (their expiry is in another cache line; gc_worker gets them).
-/// Source: nf_conntrack_in(), resolve_normal_ct(), init_conntrack(), __nf_conntrack_confirm(),
-/// nf_ct_delete(), nf_conntrack_free(), gc_worker(), Linux 6.18; unconfirmed and dying lists: Linux 5.10.
+/// Difference to the kernel: a lookup reaps the expired entry that it asked for, not its neighbours
+/// in the chain (their expiry is in another cache line; gc_worker gets them). Source:
+/// nf_conntrack_in(), resolve_normal_ct(), init_conntrack(), __nf_conntrack_confirm(),
+/// nf_ct_delete(), nf_conntrack_free(), gc_worker(), Linux 6.18; unconfirmed and dying lists:
+/// Linux 5.10.
 #pragma once
-
-#include <array>
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <span>
-#include <utility>
 
 #include "impls/core/entry_list.h"
 #include "impls/core/gc.h"
@@ -48,15 +41,26 @@
 #include "spec/random.h"
 #include "spec/table.h"
 
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+
 namespace ct::core {
 
-/// A packet, read ahead of its turn: everything that can be known of it without looking at the table.
+/// A packet, read ahead of its turn: everything that can be known of it without looking at the
+/// table.
 struct parsed_packet {
   decode_status status = decode_status::not_ip;
   packet pkt;
   icmp_message icmp;  ///< ICMP and ICMPv6 only
   bool has_tuple = false;
-  ct::key key;        ///< of the tuple, in the packet's zone and netns
+  ct::key key;  ///< of the tuple, in the packet's zone and netns
 };
 
 template <ct::table Table>
@@ -65,18 +69,18 @@ class conntrack {
   /// What the core keeps for a CPU, beside what the table does.
   struct cpu_state {
     cpu_state(conntrack& owner, std::size_t number)
-        : index(number), random(owner.options_.seed + number + 1),
-          local(owner.table_) {}
+        : index(number), random(owner.options_.seed + number + 1), local(owner.table_) {}
 
     const std::size_t index;
-    random_source random;        // of chain limits
-    std::uint64_t last_id = 0;   // of the entries allocated here
+    random_source random;       // of chain limits
+    std::uint64_t last_id = 0;  // of the entries allocated here
     cpu_statistics* stat = nullptr;
     typename Table::local local;
   };
 
   explicit conntrack(const system_options& options)
-      : options_(options), table_(table_options{.buckets = options.buckets}),
+      : options_(options),
+        table_(table_options{.buckets = options.buckets}),
         hash_(options.hash, options.seed) {
     net(0);
   }
@@ -124,7 +128,8 @@ class conntrack {
       if (const netns* const n = slot.load(std::memory_order_acquire)) visit(*n);
     }
   }
-  /// Calls `visit(entry)` for each confirmed tuplehash of that direction, with a reference held meanwhile.
+  /// Calls `visit(entry)` for each confirmed tuplehash of that direction, with a reference held
+  /// meanwhile.
   template <class Visit>
   void for_each(cpu_state& cpu, dir wanted, Visit&& visit) noexcept;
   Table& table() noexcept { return table_; }
@@ -135,7 +140,10 @@ class conntrack {
   class context;
   class confirm_steps;
 
-  nf_conn* alloc(cpu_state& cpu, netns& in_net, zone in_zone, const tuple& reply,
+  nf_conn* alloc(cpu_state& cpu,
+                 netns& in_net,
+                 zone in_zone,
+                 const tuple& reply,
                  const ct::key& original_key) noexcept;
   nf_conn* init_conntrack(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   insert_status insert(cpu_state& cpu, nf_conn& ct) noexcept;
@@ -156,7 +164,8 @@ class conntrack {
   const tuple_hash hash_;
   // Atomic.
   std::atomic<std::uint64_t> clock_{initial_jiffies};
-  std::array<std::atomic<netns*>, netns_max> nets_{};  // [id], made on first use, kept until the end
+  std::array<std::atomic<netns*>, netns_max>
+      nets_{};  // [id], made on first use, kept until the end
   std::atomic<std::uint64_t> gc_due_{initial_jiffies + hz};
   // Guarded by gc_lock_: one gc_worker at a time, as the kernel's work item.
   std::mutex gc_lock_;

@@ -60,11 +60,13 @@ void conntrack<Table>::advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept
   move_clock(jiffies64);
 }
 
-/// Every run that fell due until `jiffies64`, at its own time. Where the clock leaps, the passes that would have
-/// come before its last two minutes are left out: no packet came between, so the later ones free the same entries.
+/// Every run that fell due until `jiffies64`, at its own time. Where the clock leaps, the passes
+/// that would have come before its last two minutes are left out: no packet came between, so the
+/// later ones free the same entries.
 template <ct::table Table>
 template <class MoveClock>
-void conntrack<Table>::run_due_gc(cpu_state& cpu, std::uint64_t jiffies64,
+void conntrack<Table>::run_due_gc(cpu_state& cpu,
+                                  std::uint64_t jiffies64,
                                   MoveClock&& move_clock) noexcept {
   constexpr std::uint64_t leap = seconds(120);
   // relaxed, here and below: written under gc_lock_ only.

@@ -21,13 +21,14 @@ class conntrack<Table>::confirm_steps {
   std::size_t chain_limit() const noexcept { return chain_limit_; }
   void clash(nf_conn&, dir) noexcept {}
   void before_link(nf_conn& ct) noexcept {
-    // relaxed, both: published by the release in after_link(); until then the entry is found by nobody.
+    // relaxed, both: published by the release in after_link(); until then the entry is found by
+    // nobody.
     ct.timeout.store(ct.timeout.load(std::memory_order_relaxed) + now_, std::memory_order_relaxed);
     ct.get();
   }
   void after_link(nf_conn& ct) noexcept {
-    // (1) release; pairs with the acquire in nf_conn::is_confirmed(): who sees CONFIRMED sees an absolute
-    // timeout and, by either tuple, a linked entry.
+    // (1) release; pairs with the acquire in nf_conn::is_confirmed(): who sees CONFIRMED sees an
+    // absolute timeout and, by either tuple, a linked entry.
     ct.status.fetch_or(status::confirmed, std::memory_order_release);
   }
 
@@ -42,12 +43,16 @@ netns& conntrack<Table>::net(netns_id id) {
   // acquire: pairs with the exchange below: the netns is seen whole.
   if (netns* const known = slot.load(std::memory_order_acquire)) return *known;
   const policy settings{.acct = options_.acct, .max_entries = options_.max_entries};
-  // The mix is drawn from the seed and the number, so that a run repeats whatever order netns appear in.
-  const auto mix = static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
+  // The mix is drawn from the seed and the number, so that a run repeats whatever order netns
+  // appear in.
+  const auto mix =
+      static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
   auto made = std::make_unique<netns>(id, mix, settings);
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
-  if (slot.compare_exchange_strong(other, made.get(), std::memory_order_acq_rel,
+  if (slot.compare_exchange_strong(other,
+                                   made.get(),
+                                   std::memory_order_acq_rel,
                                    std::memory_order_acquire)) {
     return *made.release();
   }
@@ -66,10 +71,13 @@ key conntrack<Table>::key_of(const tuple& t, std::uint16_t zone_id, netns& in_ne
 }
 
 template <ct::table Table>
-nf_conn* conntrack<Table>::alloc(cpu_state& cpu, netns& in_net, zone in_zone, const tuple& reply,
+nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
+                                 netns& in_net,
+                                 zone in_zone,
+                                 const tuple& reply,
                                  const ct::key& original_key) noexcept {
-  // Reserve, then test, as the kernel does: of two that race for the last place both may be refused.
-  // relaxed: a limit, not an order.
+  // Reserve, then test, as the kernel does: of two that race for the last place both may be
+  // refused. relaxed: a limit, not an order.
   const std::size_t reserved = in_net.count.fetch_add(1, std::memory_order_relaxed) + 1;
   const std::size_t max = in_net.policy.max_entries;
   nf_conn* const ct = max != 0 && reserved > max ? nullptr : table_.alloc(cpu.local);
@@ -93,8 +101,8 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu, netns& in_net, zone in_zone, co
     c.bytes.store(0, std::memory_order_relaxed);    // relaxed: see above
   }
   in_net.lists[cpu.index].unconfirmed.add(*ct);
-  // (2) release; pairs with the acquire in nf_conn::get_unless_zero(): a late reader that gets a reference
-  // sees this life of the memory, not the last one.
+  // (2) release; pairs with the acquire in nf_conn::get_unless_zero(): a late reader that gets a
+  // reference sees this life of the memory, not the last one.
   ct->use.store(1, std::memory_order_release);
   return ct;
 }
@@ -104,10 +112,16 @@ insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct) noexcept {
   confirm_steps steps(now(), cpu.random.below(30));
   const insert_status outcome = table_.insert(cpu.local, ct, steps);
   switch (outcome) {
-    case insert_status::inserted: return outcome;
-    case insert_status::chain_too_long: ++cpu.stat->chaintoolong; break;
-    case insert_status::clash: ++cpu.stat->drop; break;
-    case insert_status::refused: break;
+    case insert_status::inserted:
+      return outcome;
+    case insert_status::chain_too_long:
+      ++cpu.stat->chaintoolong;
+      break;
+    case insert_status::clash:
+      ++cpu.stat->drop;
+      break;
+    case insert_status::refused:
+      break;
   }
   ++cpu.stat->insert_failed;
   ct.net->lists[cpu.index].dying.add(ct);
@@ -115,7 +129,8 @@ insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct) noexcept {
 }
 
 template <ct::table Table>
-insert_status conntrack<Table>::create(cpu_state& cpu, const tuple& original,
+insert_status conntrack<Table>::create(cpu_state& cpu,
+                                       const tuple& original,
                                        std::uint32_t timeout_s) noexcept {
   const std::optional<tuple> reply = invert_tuple(original);
   if (!reply) return insert_status::refused;
@@ -143,8 +158,8 @@ void conntrack<Table>::reap(cpu_state& cpu, nf_conn& ct) noexcept {
 
 template <ct::table Table>
 bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
-  // (3) acq_rel: the claim. acquire pairs with (1): what was linked before CONFIRMED is unlinked here;
-  // release: who sees DYING sees what the claimant did before.
+  // (3) acq_rel: the claim. acquire pairs with (1): what was linked before CONFIRMED is unlinked
+  // here; release: who sees DYING sees what the claimant did before.
   if ((ct.status.fetch_or(status::dying, std::memory_order_acq_rel) & status::dying) != 0) {
     return false;
   }

@@ -38,7 +38,8 @@ void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
   out.key = key_of(t, s.zone.id_for(dir::original), net(s.net));
 }
 
-/// A packet that goes on without an entry. What ICMP messages say wrong counts as `error`, all else as `invalid`.
+/// A packet that goes on without an entry. What ICMP messages say wrong counts as `error`, all else
+/// as `invalid`.
 template <ct::table Table>
 void conntrack<Table>::invalid(counter& counted_as, skb& s, const char* reason) noexcept {
   ++counted_as;
@@ -65,15 +66,22 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     return;
   }
   switch (parsed.icmp.kind) {
-    case icmp_class::query: break;
-    case icmp_class::error: return in_icmp_error(cpu, parsed, s);
-    case icmp_class::untracked: s.info = ctinfo::untracked; return;
-    case icmp_class::invalid: return invalid(cpu.stat->error, s, parsed.icmp.reason);
+    case icmp_class::query:
+      break;
+    case icmp_class::error:
+      return in_icmp_error(cpu, parsed, s);
+    case icmp_class::untracked:
+      s.info = ctinfo::untracked;
+      return;
+    case icmp_class::invalid:
+      return invalid(cpu.stat->error, s, parsed.icmp.reason);
   }
-  if (!parsed.has_tuple) return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut or a fragment");
+  if (!parsed.has_tuple)
+    return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut or a fragment");
 
-  // A tracker may kill the entry and ask for another round (a connection reopened): the round after that
-  // meets a fresh entry, which no tracker refuses so. Three rounds are more than can be needed.
+  // A tracker may kill the entry and ask for another round (a connection reopened): the round after
+  // that meets a fresh entry, which no tracker refuses so. Three rounds are more than can be
+  // needed.
   for (int round = 0; round < 3; ++round) {
     nf_conn* const ct = resolve(cpu, parsed, s);
     if (ct == nullptr) return;
@@ -119,7 +127,8 @@ nf_conn* conntrack<Table>::resolve(cpu_state& cpu, const parsed_packet& parsed, 
 }
 
 template <ct::table Table>
-nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu, const parsed_packet& parsed,
+nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu,
+                                          const parsed_packet& parsed,
                                           skb& s) noexcept {
   const std::optional<tuple> reply = invert_tuple(std::bit_cast<tuple>(parsed.key.words));
   if (!reply) {
@@ -144,10 +153,13 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
   const tuple& looked_up = parsed.icmp.looked_up;
   const found<nf_conn> hit =
       find_get(cpu, key_of(looked_up, s.zone.id_for(dir::original), net(s.net)));
-  if (hit.entry == nullptr) return invalid(cpu.stat->error, s, "icmp error: it quotes no known connection");
+  if (hit.entry == nullptr)
+    return invalid(cpu.stat->error, s, "icmp error: it quotes no known connection");
   if (hit.entry->tuple(hit.dir).dst.addr != parsed.pkt.dst) {
     put(cpu, *hit.entry);
-    return invalid(cpu.stat->error, s, "icmp error: it goes to another host than the packet it quotes came from");
+    return invalid(cpu.stat->error,
+                   s,
+                   "icmp error: it goes to another host than the packet it quotes came from");
   }
   s.nfct = hit.entry;
   s.conn_id = hit.entry->id;

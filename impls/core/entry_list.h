@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The lists that an entry is on outside the table: unconfirmed, and dying; one of each per netns and CPU.
+/// The lists that an entry is on outside the table: unconfirmed, and dying; one of each per netns
+/// and CPU.
 ///
-/// Doubly linked through the entry itself; one spinlock a list, taken inside bucket locks, never around them.
-/// Source: nf_ct_add_to_unconfirmed_list(), nf_ct_add_to_dying_list(), Linux 5.10 (today's kernel has only the
-/// list of entries whose destroy event is undelivered).
+/// Doubly linked through the entry itself; one spinlock a list, taken inside bucket locks, never
+/// around them. Source: nf_ct_add_to_unconfirmed_list(), nf_ct_add_to_dying_list(), Linux 5.10
+/// (today's kernel has only the list of entries whose destroy event is undelivered).
 #pragma once
-
-#include <cstddef>
-#include <mutex>
 
 #include "impls/core/nf_conn.h"
 #include "impls/sync/spinlock.h"
+
+#include <cstddef>
+#include <mutex>
 
 namespace ct::core {
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// When gc_worker runs next, and where it goes on: today's adaptive schedule as a value.
 ///
-/// A cycle is one pass over the table. During a cycle the average remaining lifetime of live entries is
-/// followed, beginning with 100 imagined ones of a minute; the next cycle is due after that average, between
-/// a second and a minute. A run stops early, with its position kept, after more than 256 expired entries
-/// (next run one jiffy later, or at once in a cycle that lasts over a minute), or when 10 ms have passed (next
-/// run at once).
-/// Source: gc_worker(), net/netfilter/nf_conntrack_core.c, Linux 6.18 (same since 6.1).
+/// A cycle is one pass over the table. During a cycle the average remaining lifetime of live
+/// entries is followed, beginning with 100 imagined ones of a minute; the next cycle is due after
+/// that average, between a second and a minute. A run stops early, with its position kept, after
+/// more than 256 expired entries (next run one jiffy later, or at once in a cycle that lasts over a
+/// minute), or when 10 ms have passed (next run at once). Source: gc_worker(),
+/// net/netfilter/nf_conntrack_core.c, Linux 6.18 (same since 6.1).
 #pragma once
+
+#include "spec/jiffies.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-
-#include "spec/jiffies.h"
 
 namespace ct::core {
 

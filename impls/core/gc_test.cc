@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The schedule of gc_worker, figure by figure.
-#include <catch2/catch.hpp>
-
 #include "impls/core/gc.h"
+
+#include <catch2/catch.hpp>
 
 namespace ct::core {
 namespace {
@@ -19,10 +19,12 @@ TEST_CASE("the average remaining lifetime draws the next run nearer, never below
   gc_schedule gc;
   gc.begin_run(0);
   gc.saw_live(seconds(1));
-  // 15000 + (250 - 15000) / 101, truncated towards zero, less the jiffy that a cycle counts at least.
+  // 15000 + (250 - 15000) / 101, truncated towards zero, less the jiffy that a cycle counts at
+  // least.
   CHECK(gc.end_cycle(0) == 15000 - 146 - 1);
 
-  // Many entries of a second each: the truncating average stops moving while it is some seconds away.
+  // Many entries of a second each: the truncating average stops moving while it is some seconds
+  // away.
   gc.begin_run(0);
   for (int i = 0; i < 100000; ++i) gc.saw_live(1);
   const std::uint32_t next = gc.end_cycle(0);
@@ -55,7 +57,8 @@ TEST_CASE("after more than 256 expired entries a run stops and the same bucket c
   CHECK(gc.end_exhausted(18, seconds(60)) == 0);  // a cycle of more than a minute hurries
 }
 
-TEST_CASE("after 10 ms a run stops with the next bucket, and the average is kept over partial runs") {
+TEST_CASE(
+    "after 10 ms a run stops with the next bucket, and the average is kept over partial runs") {
   gc_schedule gc;
   gc.begin_run(0xffff'fffe);  // across the wrap of jiffies
   CHECK_FALSE(gc.is_late(0xffff'fffe));

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A network namespace, as far as conntrack knows it: its settings, its count, its lists.
 ///
-/// All netns share one table; a netns is told apart by its number in every key, and spread by its hash_mix.
-/// Source: struct netns_ct, struct nf_conntrack_net, Linux 6.18; the per-CPU lists: 5.10.
+/// All netns share one table; a netns is told apart by its number in every key, and spread by its
+/// hash_mix. Source: struct netns_ct, struct nf_conntrack_net, Linux 6.18; the per-CPU lists: 5.10.
 #pragma once
+
+#include "impls/core/entry_list.h"
+#include "impls/core/policy.h"
+#include "spec/tuple.h"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-
-#include "impls/core/entry_list.h"
-#include "impls/core/policy.h"
-#include "spec/tuple.h"
 
 namespace ct::core {
 

@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// nf_conn: a tracked connection, as it lies in memory.
 ///
-/// Three groups of cache lines. Line 0 and line 1 are its two tuplehashes: chain pointer, hash, zone, netns
-/// and tuple, so that a chain walk decides from one line whether an entry is the one it looks for. From
-/// line 2 on: references, status, timeout, then what only holders of a reference touch.
+/// Three groups of cache lines. Line 0 and line 1 are its two tuplehashes: chain pointer, hash,
+/// zone, netns and tuple, so that a chain walk decides from one line whether an entry is the one it
+/// looks for. From line 2 on: references, status, timeout, then what only holders of a reference
+/// touch.
 ///
-/// Life (all tables): use is 0 in free memory; `init` writes every field and then publishes use = 1 (the
-/// packet's reference); confirm adds the table's; the last put hands the memory back. In tables with
-/// type-safe memory a late reader may look at an entry while all this happens: what such a reader reads is
-/// atomic, it takes its reference only where use is not 0, and then looks again (table essay of impls/rcu).
+/// Life (all tables): use is 0 in free memory; `init` writes every field and then publishes use = 1
+/// (the packet's reference); confirm adds the table's; the last put hands the memory back. In
+/// tables with type-safe memory a late reader may look at an entry while all this happens: what
+/// such a reader reads is atomic, it takes its reference only where use is not 0, and then looks
+/// again (table essay of impls/rcu).
 ///
-/// Difference to the kernel: the hash of each tuple is kept beside it (4 bytes), where the kernel keeps the
-/// original's only until confirm and computes both again at every kill.
-/// Source: struct nf_conn, struct nf_conntrack_tuple_hash, nf_conntrack_alloc(), Linux 6.18.
+/// Difference to the kernel: the hash of each tuple is kept beside it (4 bytes), where the kernel
+/// keeps the original's only until confirm and computes both again at every kill. Source: struct
+/// nf_conn, struct nf_conntrack_tuple_hash, nf_conntrack_alloc(), Linux 6.18.
 #pragma once
-
-#include <array>
-#include <atomic>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
 
 #include "impls/core/proto/tcp_data.h"
 #include "impls/sync/spinlock.h"
@@ -27,6 +23,12 @@
 #include "spec/nf_conn.h"
 #include "spec/table.h"
 #include "spec/tuple.h"
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
 
 namespace ct::core {
 
@@ -43,19 +45,21 @@ struct alignas(64) tuplehash {
   std::atomic<std::uint64_t> scope{0};
   std::array<std::atomic<std::uint64_t>, 5> words{};
 
-  // relaxed, all of these: a tuplehash is written while its entry is private, and published by the release
-  // that makes it findable (a link, or use = 1). A type-safe reader that is late sees old or new words, and
-  // finds out by looking again after it took its reference.
+  // relaxed, all of these: a tuplehash is written while its entry is private, and published by the
+  // release that makes it findable (a link, or use = 1). A type-safe reader that is late sees old
+  // or new words, and finds out by looking again after it took its reference.
   std::uint32_t hash() const {
     return static_cast<std::uint32_t>(scope.load(std::memory_order_relaxed));  // relaxed: see above
   }
   ct::dir dir() const {
-    return static_cast<ct::dir>(words[4].load(std::memory_order_relaxed) >> 56);  // relaxed: see above
+    return static_cast<ct::dir>(words[4].load(std::memory_order_relaxed) >>
+                                56);  // relaxed: see above
   }
   bool matches(const key& k) const {
     // relaxed: see above
     if (scope.load(std::memory_order_relaxed) != scope_of(k)) return false;
-    std::uint64_t difference = (words[4].load(std::memory_order_relaxed) ^ k.words[4]) & ~direction_bits;
+    std::uint64_t difference =
+        (words[4].load(std::memory_order_relaxed) ^ k.words[4]) & ~direction_bits;
     for (std::size_t i = 0; i < 4; ++i) {
       difference |= words[i].load(std::memory_order_relaxed) ^ k.words[i];  // relaxed: see above
     }
@@ -108,9 +112,10 @@ struct nf_conn {
   std::array<core::tuplehash, 2> tuplehash;  // [dir]; first: entry_of() depends on it
 
   // Atomic, read by anybody who finds the entry.
-  std::atomic<std::uint32_t> use{0};      // references; 0: free memory
-  std::atomic<std::uint32_t> status{0};   // ct::status bits
-  std::atomic<std::uint32_t> timeout{0};  // jiffies; relative until confirmed, absolute from then on
+  std::atomic<std::uint32_t> use{0};     // references; 0: free memory
+  std::atomic<std::uint32_t> status{0};  // ct::status bits
+  std::atomic<std::uint32_t> timeout{
+      0};  // jiffies; relative until confirmed, absolute from then on
   std::atomic<std::uint32_t> mark{0};
 
   // Immutable from init to the last put; read by holders of a reference.
@@ -121,8 +126,9 @@ struct nf_conn {
 
   mutable sync::spinlock lock;  // guards proto
 
-  // The unconfirmed or dying list it is on. Written by whoever moves the entry through its life: the packet
-  // that made it, the kill that won, the last put; never by two at once. The links are the list's own.
+  // The unconfirmed or dying list it is on. Written by whoever moves the entry through its life:
+  // the packet that made it, the kill that won, the last put; never by two at once. The links are
+  // the list's own.
   entry_list* list = nullptr;
   nf_conn* list_next = nullptr;
   nf_conn* list_prev = nullptr;
@@ -137,8 +143,8 @@ struct nf_conn {
 
   std::array<conn_counter, 2> counters;  // [dir]
 
-  // relaxed: bits are only ever set and carry no other data, except CONFIRMED and DYING, which the core sets
-  // with their own orders.
+  // relaxed: bits are only ever set and carry no other data, except CONFIRMED and DYING, which the
+  // core sets with their own orders.
   bool has(std::uint32_t bit) const { return (status.load(std::memory_order_relaxed) & bit) != 0; }
   void set(std::uint32_t bit) {
     if (!has(bit)) status.fetch_or(bit, std::memory_order_relaxed);  // relaxed: as has()
@@ -157,9 +163,11 @@ struct nf_conn {
   [[nodiscard]] bool get_unless_zero() {
     std::uint32_t old = use.load(std::memory_order_relaxed);  // relaxed: the exchange below decides
     while (old != 0) {
-      // acquire: pairs with the release of init(): tuples, zone and status are those of this life of the
-      // memory. Kernel: smp_acquire__after_ctrl_dep() since 5.19.
-      if (use.compare_exchange_weak(old, old + 1, std::memory_order_acquire,
+      // acquire: pairs with the release of init(): tuples, zone and status are those of this life
+      // of the memory. Kernel: smp_acquire__after_ctrl_dep() since 5.19.
+      if (use.compare_exchange_weak(old,
+                                    old + 1,
+                                    std::memory_order_acquire,
                                     std::memory_order_relaxed)) {
         return true;
       }
@@ -174,12 +182,14 @@ struct nf_conn {
 
   /// Has the timeout of a confirmed entry been reached?
   bool is_expired(std::uint32_t now) const {
-    // relaxed: a timeout stands for itself; whether it is absolute, CONFIRMED (read before, acquire) tells.
+    // relaxed: a timeout stands for itself; whether it is absolute, CONFIRMED (read before,
+    // acquire) tells.
     return is_reached(timeout.load(std::memory_order_relaxed), now);
   }
   /// Found by lookups: CONFIRMED, with everything that was written before it.
   bool is_confirmed() const {
-    // acquire: pairs with the release that sets CONFIRMED in confirm: the timeout read next is absolute.
+    // acquire: pairs with the release that sets CONFIRMED in confirm: the timeout read next is
+    // absolute.
     return (status.load(std::memory_order_acquire) & status::confirmed) != 0;
   }
 };

@@ -5,12 +5,12 @@
 /// Source: nf_conntrack_standalone.c and the tracker files, Linux 6.18.
 #pragma once
 
+#include "spec/jiffies.h"
+#include "spec/nf_conn.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-#include "spec/jiffies.h"
-#include "spec/nf_conn.h"
 
 namespace ct::core {
 
@@ -21,10 +21,20 @@ inline constexpr std::size_t tcp_timeout_count = 14;
 
 struct policy {
   /// [tcp_state or tcp_timeout_*], jiffies; slot 0 is SYN_SENT's.
-  std::array<std::uint32_t, tcp_timeout_count> tcp_timeout = {
-      seconds(120), seconds(120), seconds(60),  seconds(432000), seconds(120), seconds(60),
-      seconds(30),  seconds(120), seconds(10),  seconds(120),    0,            0,
-      seconds(300), seconds(300)};
+  std::array<std::uint32_t, tcp_timeout_count> tcp_timeout = {seconds(120),
+                                                              seconds(120),
+                                                              seconds(60),
+                                                              seconds(432000),
+                                                              seconds(120),
+                                                              seconds(60),
+                                                              seconds(30),
+                                                              seconds(120),
+                                                              seconds(10),
+                                                              seconds(120),
+                                                              0,
+                                                              0,
+                                                              seconds(300),
+                                                              seconds(300)};
   std::uint32_t udp_timeout = seconds(30);
   std::uint32_t udp_timeout_stream = seconds(120);
   std::uint32_t icmp_timeout = seconds(30);

@@ -4,10 +4,10 @@
 /// Source: struct ip_conntrack_stat and NF_CT_STAT_INC(), Linux 6.18.
 #pragma once
 
+#include "spec/nf_conn.h"
+
 #include <atomic>
 #include <cstdint>
-
-#include "spec/nf_conn.h"
 
 namespace ct::core {
 
@@ -27,8 +27,8 @@ class counter {
 };
 
 struct cpu_statistics {
-  counter found, invalid, insert, insert_failed, drop, early_drop, error, search_restart, clash_resolve,
-      chaintoolong;
+  counter found, invalid, insert, insert_failed, drop, early_drop, error, search_restart,
+      clash_resolve, chaintoolong;
 
   ip_conntrack_stat read() const {
     return {.found = found.get(),

@@ -2,6 +2,10 @@
 /// The core over a table, behind the face that program and oracles share (spec/ct_system.h).
 #pragma once
 
+#include "impls/core/conntrack.h"
+#include "spec/ct_system.h"
+#include "spec/impl.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -13,10 +17,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "impls/core/conntrack.h"
-#include "spec/ct_system.h"
-#include "spec/impl.h"
 
 namespace ct::core {
 
@@ -128,7 +128,8 @@ class system final : public ct_system {
       }
     }
 
-    std::size_t create(std::span<const tuple> originals, std::uint32_t timeout_s) noexcept override {
+    std::size_t create(std::span<const tuple> originals,
+                       std::uint32_t timeout_s) noexcept override {
       std::size_t made = 0;
       for (const tuple& t : originals) {
         made += owner_.core_.create(state_, t, timeout_s) == insert_status::inserted ? 1 : 0;
@@ -177,7 +178,8 @@ class system final : public ct_system {
       }
     }
 
-    /// Each step for the whole batch, so that the lines of one step arrive while the next is prepared.
+    /// Each step for the whole batch, so that the lines of one step arrive while the next is
+    /// prepared.
     template <class KeyOf>
     void prefetch(std::size_t count, KeyOf&& key_of) noexcept {
       for (unsigned step = 0; step < Table::prefetch_steps; ++step) {
@@ -202,7 +204,8 @@ class system final : public ct_system {
   mutable std::mutex cpus_lock_;
   // Guarded by cpus_lock_.
   std::array<bool, cpus_max> attached_{};
-  std::array<std::uint64_t, cpus_max> last_ids_{};  // [cpu], so that ids stay unique over detachments
+  std::array<std::uint64_t, cpus_max>
+      last_ids_{};  // [cpu], so that ids stay unique over detachments
   std::vector<std::unique_ptr<cpu_statistics>> statistics_;  // [cpu]
 };
 
@@ -215,9 +218,10 @@ conn system<Table>::view(nf_conn& ct) const {
   // relaxed, all of these: a dump is no snapshot.
   c.status = ct.status.load(std::memory_order_relaxed);
   c.timeout_jiffies =
-      jiffies_between(core_.now(), ct.timeout.load(std::memory_order_relaxed));  // relaxed: see above
-  c.use = ct.use.load(std::memory_order_relaxed) - 1;                            // relaxed: see above
-  c.mark = ct.mark.load(std::memory_order_relaxed);                              // relaxed: see above
+      jiffies_between(core_.now(),
+                      ct.timeout.load(std::memory_order_relaxed));  // relaxed: see above
+  c.use = ct.use.load(std::memory_order_relaxed) - 1;               // relaxed: see above
+  c.mark = ct.mark.load(std::memory_order_relaxed);                 // relaxed: see above
   c.net = ct.net->id;
   c.zone = ct.zone;
   if (c.tuples[0].dst.protonum == ipproto::tcp) {
@@ -232,8 +236,8 @@ conn system<Table>::view(nf_conn& ct) const {
   return c;
 }
 
-/// What must hold at rest: every entry in the table is confirmed, not dying, referenced by the table alone,
-/// and linked once under each tuple; no other entry exists.
+/// What must hold at rest: every entry in the table is confirmed, not dying, referenced by the
+/// table alone, and linked once under each tuple; no other entry exists.
 template <ct::table Table>
 std::string system<Table>::broken_invariant(ct::cpu& on) {
   if (!core_.table().is_valid()) return "the table's own invariants do not hold (is_valid)";

@@ -1,46 +1,44 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// rcu: the kernel's table. Chains that readers walk without a lock, bucket locks for writers, and memory that
-/// is reused at once and stays type-safe.
+/// rcu: the kernel's table. Chains that readers walk without a lock, bucket locks for writers, and
+/// memory that is reused at once and stays type-safe.
 ///
-/// **Shape.** An array of chain heads; each entry is linked twice, by its original and its reply tuplehash. A
-/// chain is doubly linked for writers (`prev` is the address of the pointer that leads here) and singly
-/// linked for readers. It ends in a *nulls* marker, an odd number that names the bucket: who arrives at
-/// another marker than he set out for was led astray and begins again.
+/// **Shape.** An array of chain heads; each entry is linked twice, by its original and its reply
+/// tuplehash. A chain is doubly linked for writers (`prev` is the address of the pointer that leads
+/// here) and singly linked for readers. It ends in a *nulls* marker, an odd number that names the
+/// bucket: who arrives at another marker than he set out for was led astray and begins again.
 ///
-/// **Why readers can be led astray.** The last put frees an entry at once, without a grace period, and the next
-/// connection may take its memory while a reader still stands on it (SLAB_TYPESAFE_BY_RCU). Waiting for a
-/// grace period instead would cost memory just when a flood is on. Three rules make it safe:
+/// **Why readers can be led astray.** The last put frees an entry at once, without a grace period,
+/// and the next connection may take its memory while a reader still stands on it
+/// (SLAB_TYPESAFE_BY_RCU). Waiting for a grace period instead would cost memory just when a flood
+/// is on. Three rules make it safe:
 ///   1. memory keeps its type: what lies there is a tuplehash, of this life or the next;
-///   2. a reader takes its reference only if the count is not 0 (`get_unless_zero`, acquire), and compares the
+///   2. a reader takes its reference only if the count is not 0 (`get_unless_zero`, acquire), and
+///   compares the
 ///      key **again** afterwards: before that the entry may have become another connection;
-///   3. a new life publishes its key before its count (`use = 1`, release), and its chain pointer before its
+///   3. a new life publishes its key before its count (`use = 1`, release), and its chain pointer
+///   before its
 ///      link (release): a reader sees all of it or none.
-/// An unlinked node keeps its `next`, so that readers on it find their way out; only its next life, linked
-/// into another chain, leads them elsewhere, and there the marker tells.
+/// An unlinked node keeps its `next`, so that readers on it find their way out; only its next life,
+/// linked into another chain, leads them elsewhere, and there the marker tells.
 ///
-/// **Writers** hold the locks of both buckets, of `bucket_locks` hashed ones, the lower first, once if they are
-/// the same one. Insertion searches both chains, links both nodes at their heads and publishes CONFIRMED
-/// last; lookups pass by what is not confirmed, so the entry becomes findable under both tuples at one
-/// instant. Deletion unlinks original, then reply: between the two a lookup under the original tuple
-/// misses what one under the reply tuple still finds (D.3 is not claimed).
+/// **Writers** hold the locks of both buckets, of `bucket_locks` hashed ones, the lower first, once
+/// if they are the same one. Insertion searches both chains, links both nodes at their heads and
+/// publishes CONFIRMED last; lookups pass by what is not confirmed, so the entry becomes findable
+/// under both tuples at one instant. Deletion unlinks original, then reply: between the two a
+/// lookup under the original tuple misses what one under the reply tuple still finds (D.3 is not
+/// claimed).
 ///
-/// **What RCU itself protects.** Not the entries, see above: the read section is what lets the bucket array be
-/// exchanged under readers' feet. A lookup costs its flavour's read_lock, one reference and no shared write
-/// but the entry's count.
+/// **What RCU itself protects.** Not the entries, see above: the read section is what lets the
+/// bucket array be exchanged under readers' feet. A lookup costs its flavour's read_lock, one
+/// reference and no shared write but the entry's count.
 ///
-/// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, G.1 G.2. Not: D.3 (two-phase delete).
-/// Lock order: bucket lock with the lower index, bucket lock with the higher; inside them only entry lists.
-/// Memory: 8 bytes a bucket, one nf_conn a connection; slabs are returned at the end.
-/// Source: nf_conntrack_core.c (____nf_conntrack_find, __nf_conntrack_confirm, clean_from_lists),
-/// include/linux/rculist_nulls.h, Documentation/RCU/rculist_nulls.rst, Linux 6.18.
+/// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, G.1 G.2. Not: D.3 (two-phase
+/// delete). Lock order: bucket lock with the lower index, bucket lock with the higher; inside them
+/// only entry lists. Memory: 8 bytes a bucket, one nf_conn a connection; slabs are returned at the
+/// end. Source: nf_conntrack_core.c (____nf_conntrack_find, __nf_conntrack_confirm,
+/// clean_from_lists), include/linux/rculist_nulls.h, Documentation/RCU/rculist_nulls.rst,
+/// Linux 6.18.
 #pragma once
-
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cstddef>
-#include <cstdint>
-#include <span>
 
 #include "impls/core/nf_conn.h"
 #include "impls/core/statistics.h"
@@ -49,6 +47,13 @@
 #include "impls/sync/slab.h"
 #include "impls/sync/spinlock.h"
 #include "spec/table.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace ct::rcu {
 
@@ -61,9 +66,21 @@ class chained {
   using entry = core::nf_conn;
   using memory = sync::slab<entry, sync::reuse::type_safe>;
 
-  static constexpr claims promises{letter::a1, letter::a2, letter::a3, letter::b1, letter::b2,
-                                   letter::b3, letter::b4, letter::c1, letter::c2, letter::d1,
-                                   letter::d2, letter::d4, letter::e1, letter::e2, letter::g1,
+  static constexpr claims promises{letter::a1,
+                                   letter::a2,
+                                   letter::a3,
+                                   letter::b1,
+                                   letter::b2,
+                                   letter::b3,
+                                   letter::b4,
+                                   letter::c1,
+                                   letter::c2,
+                                   letter::d1,
+                                   letter::d2,
+                                   letter::d4,
+                                   letter::e1,
+                                   letter::e2,
+                                   letter::g1,
                                    letter::g2};
 
   /// A CPU: a registered reader, and its free entries.
@@ -103,7 +120,8 @@ class chained {
   std::size_t memory_bytes() const noexcept {
     return array_.bytes().size() + memory_.memory_bytes();
   }
-  /// Each node lies in the bucket of its hash, its `prev` leads to it, its chain ends in its own marker.
+  /// Each node lies in the bucket of its hash, its `prev` leads to it, its chain ends in its own
+  /// marker.
   bool is_valid() const;
 
  private:
@@ -138,7 +156,9 @@ class chained {
   static node& node_at(std::uintptr_t link) { return *reinterpret_cast<node*>(link); }
 
   /// Spreads 32 bits of hash over any number of buckets without a division (reciprocal_scale).
-  std::size_t bucket_of(std::uint32_t hash) const { return std::uint64_t{hash} * bucket_count_ >> 32; }
+  std::size_t bucket_of(std::uint32_t hash) const {
+    return std::uint64_t{hash} * bucket_count_ >> 32;
+  }
 
   template <class Steps>
   insert_status search(std::size_t bucket, const key& k, Steps& steps) noexcept;
@@ -156,7 +176,9 @@ class chained {
 
 template <class Flavour>
 template <class Reap>
-found<core::nf_conn> chained<Flavour>::find_get(local& cpu, const key& k, std::uint32_t now,
+found<core::nf_conn> chained<Flavour>::find_get(local& cpu,
+                                                const key& k,
+                                                std::uint32_t now,
                                                 Reap&& reap) noexcept {
   const std::size_t bucket = bucket_of(k.hash);
   entry* other = nullptr;  // referenced, and not what was asked for
@@ -206,7 +228,8 @@ template <class Flavour>
 template <class Steps>
 insert_status chained<Flavour>::search(std::size_t bucket, const key& k, Steps& steps) noexcept {
   std::size_t passed = 0;
-  // relaxed: the bucket's lock is held; the chain cannot change, and its nodes were published under it.
+  // relaxed: the bucket's lock is held; the chain cannot change, and its nodes were published under
+  // it.
   std::uintptr_t at = heads_[bucket].load(std::memory_order_relaxed);
   while (!is_nulls(at)) {
     node& n = node_at(at);
@@ -255,12 +278,14 @@ void chained<Flavour>::link(head& at, node& n) noexcept {
   // relaxed, all but one: the bucket's lock is held; readers follow only what (2) publishes.
   const std::uintptr_t first = at.load(std::memory_order_relaxed);
   n.next.store(first, std::memory_order_relaxed);  // relaxed: see above
-  n.prev.store(reinterpret_cast<std::uintptr_t>(&at), std::memory_order_relaxed);  // relaxed: see above
+  n.prev.store(reinterpret_cast<std::uintptr_t>(&at),
+               std::memory_order_relaxed);  // relaxed: see above
   if (!is_nulls(first)) {
     // relaxed: see above
     node_at(first).prev.store(reinterpret_cast<std::uintptr_t>(&n.next), std::memory_order_relaxed);
   }
-  // (2) release; pairs with (1): tuple, hash and `next` of this life are visible to who finds the node.
+  // (2) release; pairs with (1): tuple, hash and `next` of this life are visible to who finds the
+  // node.
   at.store(reinterpret_cast<std::uintptr_t>(&n), std::memory_order_release);
 }
 
@@ -268,8 +293,10 @@ template <class Flavour>
 void chained<Flavour>::unlink(node& n) noexcept {
   // relaxed, loads: the bucket's lock is held.
   const std::uintptr_t next = n.next.load(std::memory_order_relaxed);
-  auto& before = *reinterpret_cast<head*>(n.prev.load(std::memory_order_relaxed));  // relaxed: see above
-  // release: hands the publication of the next node, which this writer saw under the lock, on to readers.
+  auto& before =
+      *reinterpret_cast<head*>(n.prev.load(std::memory_order_relaxed));  // relaxed: see above
+  // release: hands the publication of the next node, which this writer saw under the lock, on to
+  // readers.
   before.store(next, std::memory_order_release);
   if (!is_nulls(next)) {
     // relaxed: read under the lock only.
@@ -322,12 +349,14 @@ bool chained<Flavour>::is_valid() const {
 class table : public chained<sync::rcu::memb> {
  public:
   static constexpr std::string_view summary =
-      "the kernel's: lock-free lookups (liburcu memb), nulls chains, type-safe reuse, hashed bucket locks";
+      "the kernel's: lock-free lookups (liburcu memb), nulls chains, type-safe reuse, hashed "
+      "bucket locks";
   using chained::chained;
 };
 class table_qsbr : public chained<sync::rcu::qsbr> {
  public:
-  static constexpr std::string_view summary = "rcu, readers pay nothing and announce quiescent states";
+  static constexpr std::string_view summary =
+      "rcu, readers pay nothing and announce quiescent states";
   using chained::chained;
 };
 class table_mb : public chained<sync::rcu::mb> {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Large zeroed arrays, on huge pages where the system gives them: bucket arrays and slabs.
 ///
-/// Random lookups in an array of a gigabyte cost up to 1.6 times less on 2 MiB pages than on 4 KiB ones.
-/// Source: mmap(2), madvise(2) MADV_HUGEPAGE.
+/// Random lookups in an array of a gigabyte cost up to 1.6 times less on 2 MiB pages than on 4 KiB
+/// ones. Source: mmap(2), madvise(2) MADV_HUGEPAGE.
 #pragma once
-
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <new>
 #include <span>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <utility>
 
 namespace ct::sync {
 
-/// A private anonymous mapping: zeroed, page-aligned (2 MiB-aligned from 2 MiB on), unmapped at its end.
+/// A private anonymous mapping: zeroed, page-aligned (2 MiB-aligned from 2 MiB on), unmapped at its
+/// end.
 class pages {
  public:
   static constexpr std::size_t huge_bytes = std::size_t{2} << 20;
@@ -30,7 +30,8 @@ class pages {
     if (at == MAP_FAILED) throw std::bad_alloc();
     data_ = static_cast<std::byte*>(at);
     if (spare == 0) return;
-    const std::size_t head = (huge_bytes - reinterpret_cast<std::size_t>(at) % huge_bytes) % huge_bytes;
+    const std::size_t head =
+        (huge_bytes - reinterpret_cast<std::size_t>(at) % huge_bytes) % huge_bytes;
     if (head != 0) munmap(data_, head);
     if (spare != head) munmap(data_ + head + bytes, spare - head);
     data_ += head;

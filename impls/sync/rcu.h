@@ -8,9 +8,9 @@
 /// | qsbr | nothing | waits for every thread's quiescent state | register, announce quiescent states |
 /// | bp | as memb, and a look whether the thread is known | as memb | nothing |
 ///
-/// The read side is inlined (_LGPL_SOURCE, allowed to code under compatible licences): otherwise the calls
-/// into the library would be what is measured.
-/// Source: liburcu 0.13, urcu(3); Desnoyers et al., "User-Level Implementations of Read-Copy Update", 2012.
+/// The read side is inlined (_LGPL_SOURCE, allowed to code under compatible licences): otherwise
+/// the calls into the library would be what is measured. Source: liburcu 0.13, urcu(3); Desnoyers
+/// et al., "User-Level Implementations of Read-Copy Update", 2012.
 #pragma once
 
 #ifndef _LGPL_SOURCE
@@ -59,7 +59,8 @@ struct bp {
   static void synchronize() { urcu_bp_synchronize_rcu(); }
 };
 
-/// Registers the calling thread as a reader, once however many of these it holds, for as long as one lives.
+/// Registers the calling thread as a reader, once however many of these it holds, for as long as
+/// one lives.
 template <class Flavour>
 class reader {
  public:

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A slab: memory for objects of one type, with a magazine of free ones for every CPU.
 ///
-/// An object is constructed once, when its page is made, and destroyed with the slab; alloc and free hand out
-/// and take back the constructed object. That makes the memory **type-stable**: whoever still looks at a
-/// freed object sees an object of the same type, perhaps in its next life. Two kinds:
+/// An object is constructed once, when its page is made, and destroyed with the slab; alloc and
+/// free hand out and take back the constructed object. That makes the memory **type-stable**:
+/// whoever still looks at a freed object sees an object of the same type, perhaps in its next life.
+/// Two kinds:
 ///
-/// - `reuse::type_safe` promises that to late readers (SLAB_TYPESAFE_BY_RCU in the kernel). What they may
-///   read must be atomic; they take a reference only where the count is not 0, and look again after it.
-/// - `reuse::exclusive` promises nothing: a freed object may not be touched, and AddressSanitizer says so.
+/// - `reuse::type_safe` promises that to late readers (SLAB_TYPESAFE_BY_RCU in the kernel). What
+/// they may
+///   read must be atomic; they take a reference only where the count is not 0, and look again after
+///   it.
+/// - `reuse::exclusive` promises nothing: a freed object may not be touched, and AddressSanitizer
+/// says so.
 ///
-/// alloc and free work on the CPU's magazine without any lock; a full or empty magazine is exchanged at the
-/// depot, under a lock, once in `magazine_objects` operations. Reuse is last-in-first-out: the hottest line,
-/// and for type-safe readers the most hostile order.
-/// Limit: pages are given back with the slab, not before; the peak stays mapped.
-/// Source: Bonwick and Adams, "Magazines and Vmem", USENIX 2001; mm/slab_common.c, Linux 6.18.
+/// alloc and free work on the CPU's magazine without any lock; a full or empty magazine is
+/// exchanged at the depot, under a lock, once in `magazine_objects` operations. Reuse is
+/// last-in-first-out: the hottest line, and for type-safe readers the most hostile order. Limit:
+/// pages are given back with the slab, not before; the peak stays mapped. Source: Bonwick and
+/// Adams, "Magazines and Vmem", USENIX 2001; mm/slab_common.c, Linux 6.18.
 #pragma once
+
+#include "impls/sync/pages.h"
 
 #include <algorithm>
 #include <array>
@@ -25,8 +31,6 @@
 #include <new>
 #include <utility>
 #include <vector>
-
-#include "impls/sync/pages.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CT_ADDRESS_SANITIZER 1
@@ -102,7 +106,8 @@ class slab {
     std::size_t count;
   };
 
-  // The first chunk is small, so that a thousand small systems are cheap; each next one doubles up to 2 MiB.
+  // The first chunk is small, so that a thousand small systems are cheap; each next one doubles up
+  // to 2 MiB.
   static constexpr std::size_t first_chunk_bytes = std::size_t{64} << 10;
   static_assert(first_chunk_bytes / sizeof(T) >= magazine_objects);
 
@@ -117,7 +122,9 @@ class slab {
 
   void deposit(T* const* objects, std::size_t count) noexcept {
     const std::lock_guard guard(lock_);
-    depot_.insert(depot_.end(), objects, objects + count);  // within the capacity that grow() reserved
+    depot_.insert(depot_.end(),
+                  objects,
+                  objects + count);  // within the capacity that grow() reserved
   }
 
   bool grow() noexcept try {

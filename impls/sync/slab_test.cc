@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The slab: what it hands out, and what it never does.
+#include "impls/sync/slab.h"
+
+#include "impls/sync/spinlock.h"
+
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
 #include <thread>
 #include <vector>
-
-#include "impls/sync/slab.h"
-#include "impls/sync/spinlock.h"
 
 namespace ct::sync {
 namespace {
@@ -47,7 +48,8 @@ TEST_CASE("an object is constructed once: what its last life wrote is still ther
   CHECK(o->value.load(std::memory_order_relaxed) == 7);  // relaxed: one thread
   o->value.store(8, std::memory_order_relaxed);          // relaxed: one thread
   pool.free(cpu, *o);
-  CHECK(o->value.load(std::memory_order_relaxed) == 8);  // relaxed: type-safe memory may be looked at
+  CHECK(o->value.load(std::memory_order_relaxed) ==
+        8);  // relaxed: type-safe memory may be looked at
   CHECK(pool.alloc(cpu) == o);
 }
 

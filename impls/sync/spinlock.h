@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// A test-and-test-and-set spinlock of one byte: the bucket and entry lock of every table.
 ///
-/// Yields to the scheduler after a short spin: with more threads than cores the holder may be asleep.
-/// Source: the bucket locks of nf_conntrack_core.c, Linux 6.18 (spinlock_t; not fair here).
+/// Yields to the scheduler after a short spin: with more threads than cores the holder may be
+/// asleep. Source: the bucket locks of nf_conntrack_core.c, Linux 6.18 (spinlock_t; not fair here).
 #pragma once
-
-#include <sched.h>
 
 #include <atomic>
 #include <cstdint>
+#include <sched.h>
 
 namespace ct::sync {
 

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The place of a protocol tracker: how its tuples are read and inverted, and what a packet does to its entry.
+/// The place of a protocol tracker: how its tuples are read and inverted, and what a packet does to
+/// its entry.
 ///
 /// A new protocol is one file that defines an l4proto, and one line in l4proto.cc.
-/// Trackers see the entry, the packet and the policy of its netns; they know no table. What they need of the
-/// life cycle they ask of `track_context`.
-/// Source: struct nf_conntrack_l4proto and nf_conntrack_handle_packet(), Linux 6.18.
+/// Trackers see the entry, the packet and the policy of its netns; they know no table. What they
+/// need of the life cycle they ask of `track_context`. Source: struct nf_conntrack_l4proto and
+/// nf_conntrack_handle_packet(), Linux 6.18.
 #pragma once
-
-#include <cstdint>
-#include <optional>
 
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/policy.h"
 #include "spec/tuple.h"
+
+#include <cstdint>
+#include <optional>
 
 namespace ct::core {
 
@@ -40,7 +41,8 @@ class track_context {
 
   ct::dir dir() const { return direction(info); }
 
-  /// Claims the entry's deletion and unlinks it. False: somebody else did. Call without the entry's lock.
+  /// Claims the entry's deletion and unlinks it. False: somebody else did. Call without the entry's
+  /// lock.
   virtual bool kill(nf_conn& ct) = 0;
 
   track invalid(const char* why) {
@@ -74,15 +76,18 @@ extern const l4proto generic_l4proto;
 /// The tracker of a protocol number, under IPv4 and IPv6 alike; generic where there is none.
 const l4proto& find_l4proto(std::uint8_t protonum) noexcept;
 
-/// The tuple of a packet, direction original. False: no tuple (fragment, cut header, no inverse type ...).
+/// The tuple of a packet, direction original. False: no tuple (fragment, cut header, no inverse
+/// type ...).
 [[nodiscard]] bool get_tuple(const packet& pkt, tuple& out) noexcept;
 
 /// The tuple of the other direction, its direction inverted too. An involution where it is defined.
 [[nodiscard]] std::optional<tuple> invert_tuple(const tuple& in) noexcept;
 
-/// Sets the timeout of `ct` (relative while unconfirmed) and counts the packet; FIXED_TIMEOUT only counts.
-/// Source: __nf_ct_refresh_acct().
-void refresh_acct(nf_conn& ct, const packet& pkt, track_context& context,
+/// Sets the timeout of `ct` (relative while unconfirmed) and counts the packet; FIXED_TIMEOUT only
+/// counts. Source: __nf_ct_refresh_acct().
+void refresh_acct(nf_conn& ct,
+                  const packet& pkt,
+                  track_context& context,
                   std::uint32_t timeout_jiffies) noexcept;
 
 /// Counts the packet without a refresh (nf_conntrack_acct). Source: nf_ct_acct_update().

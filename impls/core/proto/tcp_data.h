@@ -5,10 +5,10 @@
 /// Source: include/linux/netfilter/nf_conntrack_tcp.h, Linux 6.18.
 #pragma once
 
+#include "spec/nf_conn.h"
+
 #include <array>
 #include <cstdint>
-
-#include "spec/nf_conn.h"
 
 namespace ct::core {
 
