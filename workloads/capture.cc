@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// libpcap above zlib, and what is said of a file that ends too early.
 #include "workloads/capture.h"
 
 #include <algorithm>

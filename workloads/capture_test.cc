@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Captures that are whole, cut at every length, gzipped, of other formats, or none.
 #include "workloads/capture.h"
 
 #include "workloads/capture_maker.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Where on the virtual clock the packets of each capture lie.
 #include "workloads/playback.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Order, gaps and steps of the clock over one capture and several.
 #include "workloads/playback.h"
 
 #include "workloads/capture_maker.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// How near two names are, and the one-line complaint when none fits.
 #include "harness/cli/choice.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The signal handler, which only counts.
 #include "harness/cli/interrupt.h"
 
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Each probe of `ctbench doctor`, with the reason when one fails.
 #include "harness/cli/machine.h"
 
 #include "harness/format/number.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The bar: one line, redrawn in place and taken away at the end.
 #include "harness/cli/progress.h"
 
 #include "harness/format/number.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Writes beside the file first and renames: a reader never sees half of it.
 #include "harness/cli/result_file.h"
 
 #include "harness/cli/choice.h"

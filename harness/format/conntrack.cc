@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The columns of the lines, per protocol, in the order of the tool.
 #include "harness/format/conntrack.h"
 
 #include "spec/jiffies.h"

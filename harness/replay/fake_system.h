@@ -147,13 +147,13 @@ class fake_cpu final : public ct::cpu {
 
 inline std::unique_ptr<ct::cpu> fake_system::attach() { return std::make_unique<fake_cpu>(*this); }
 
-template <fault planted = fault::none, bool is_lazy = false>
+template <fault Planted = fault::none, bool IsLazy = false>
 impl fake(std::string_view name) {
   return {.name = name,
           .summary = "a fake for tests",
           .promises = claims{letter::a1, letter::c1},
           .make = [](const system_options&) -> std::unique_ptr<ct_system> {
-            return std::make_unique<fake_system>(planted, is_lazy);
+            return std::make_unique<fake_system>(Planted, IsLazy);
           }};
 }
 

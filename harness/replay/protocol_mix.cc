@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The smallest reading of headers that can count protocols.
 #include "harness/replay/protocol_mix.h"
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Frames of every link type, whole and cut short, are counted under the right name.
 #include "harness/replay/protocol_mix.h"
 
 #include <catch2/catch.hpp>

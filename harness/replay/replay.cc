@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The lockstep itself, and the words for the first difference.
 #include "harness/replay/replay.h"
 
 #include "harness/format/conntrack.h"

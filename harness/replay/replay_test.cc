@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Planted faults that the comparison has to find and name; good systems that it has to pass.
 #include "harness/replay/replay.h"
 
 #include "harness/replay/fake_system.h"
@@ -54,10 +55,10 @@ replay_result replay_ten(const std::vector<impl>& impls, std::size_t batch_packe
 }
 
 /// What replay says of an implementation with `planted` among good ones.
-template <fault planted>
+template <fault Planted>
 std::string difference_found() {
   const replay_result result =
-      replay_ten({fake("locked_map"), fake("rcu"), fake<planted>("faulty"), fake("tbb")});
+      replay_ten({fake("locked_map"), fake("rcu"), fake<Planted>("faulty"), fake("tbb")});
   CHECK_FALSE(result.all_agree());
   REQUIRE(result.rows.size() == 4);
   for (const std::size_t good : {0U, 1U, 3U}) {

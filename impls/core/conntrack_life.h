@@ -27,8 +27,8 @@ class conntrack<Table>::confirm_steps {
     ct.get();
   }
   void after_link(nf_conn& ct) noexcept {
-    // (1) release; pairs with the acquire in nf_conn::is_confirmed(): who sees CONFIRMED sees an
-    // absolute timeout and, by either tuple, a linked entry.
+    // (1) release; pairs with (3) and the acquire in nf_conn::is_confirmed(): who sees CONFIRMED
+    // sees an absolute timeout and, by either tuple, a linked entry.
     ct.status.fetch_or(status::confirmed, std::memory_order_release);
   }
 

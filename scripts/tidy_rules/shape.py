@@ -2,6 +2,7 @@
 """The shape of a C++ file from top to bottom, and of its lines."""
 
 import functools
+import os
 import re
 
 from .framework import CPP, SCRIPT, at, closing, rule
@@ -77,7 +78,9 @@ def pragma_once(tree):
 def include_key(path, kind, header):
     """The order that is wanted: a file's own header, the project, <...>; each sorted by name."""
     own = re.sub(r"(_test)?\.cc$", ".h", path)
-    return (kind == "<", header != own, header + kind.replace("<", ">"))
+    # clang-format takes any header of the file's name for its own, in whatever folder.
+    is_own = path.endswith(".cc") and os.path.basename(header) == os.path.basename(own)
+    return (kind == "<", not is_own, header + kind.replace("<", ">"))
 
 
 @rule(
@@ -85,6 +88,7 @@ def include_key(path, kind, header):
         {"spec/b.cc": '#include "spec/b.h"\n\n#include "impls/a.h"\n#include "spec/a.h"\n\n'
                       "#include <array>\n#include <fmt/format.h>\n"},
         {"spec/b_test.cc": '#include "spec/b.h"\n\n#include <array>\n'},
+        {"harness/cli/b.cc": '#include "harness/x/b.h"\n\n#include "harness/cli/a.h"\n'},
         {"impls/a.h": "#define RCU_MEMB\n#include <urcu.h>\n#undef RCU_MEMB\n#include <array>\n"},
     ],
     bad=[
