@@ -10,7 +10,7 @@
 /// |---|---|---|
 /// | `alloc` | memory for an entry, use == 0; an entry that a late reader still looks at is possible only in tables whose memory is type-safe | A.3 D.4 |
 /// | `find_get` | the linked entry of a key, referenced; an expired one is handed to `reap` instead | A.* E.1 |
-/// | `prefetch` | nothing: a hint that find_get of this hash follows. Step 0, 1 ... prefetch_steps - 1 are each called for a whole batch, so that a step may look at what the one before it fetched | |
+/// | `prefetch` | nothing: a hint that find_get of these hashes follows; one dependent line after the other, each for the whole batch | |
 /// | `insert` | with both buckets held: may_insert, search under both tuples, before_link, link, after_link | B.* C.* |
 /// | `unlink` | neither tuple finds the entry any more | D.2 D.3 |
 /// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown | E.2 |
@@ -31,6 +31,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace ct {
@@ -52,6 +53,7 @@ template <class Entry>
 struct found {
   Entry* entry = nullptr;
   ct::dir dir = dir::original;  ///< which of its tuples was asked for
+  std::uint32_t restarts = 0;   ///< how often the search had to begin again (search_restart)
 };
 
 enum class insert_status : std::uint8_t {
@@ -124,8 +126,7 @@ concept table = requires(T t,
 
   { t.find_get(local, k, now, reap) }
   noexcept->std::same_as<found<typename T::entry>>;
-  { T::prefetch_steps } -> std::convertible_to<unsigned>;
-  { t.prefetch(local, k.hash, T::prefetch_steps) }
+  { t.prefetch(local, std::span<const std::uint32_t>{}) }
   noexcept->std::same_as<void>;
   { t.alloc(local) }
   noexcept->std::same_as<typename T::entry*>;

@@ -2,9 +2,8 @@
 /// A verb of ctbench: one question, one file that answers it, one line in the list of verbs.cc.
 ///
 /// A verb adds its own options to a CLI::App and returns what runs it. The options that every verb
-/// has
-/// (--impl, --seed, --json) are added and resolved around it; it returns an outcome, of which the
-/// program prints the verdict as the last line, writes the JSON, and takes its exit code.
+/// has (--impl, --seed, --json) are added and resolved around it; it returns an outcome, of which
+/// the program prints the last line, writes the JSON, and takes its exit code.
 #pragma once
 
 #include "spec/impl.h"

@@ -146,7 +146,10 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
 
 template <ct::table Table>
 found<nf_conn> conntrack<Table>::find_get(cpu_state& cpu, const ct::key& key) noexcept {
-  return table_.find_get(cpu.local, key, now(), [&](nf_conn& ct) noexcept { reap(cpu, ct); });
+  const auto hit =
+      table_.find_get(cpu.local, key, now(), [&](nf_conn& ct) noexcept { reap(cpu, ct); });
+  if (hit.restarts != 0) cpu.stat->search_restart += hit.restarts;
+  return hit;
 }
 
 template <ct::table Table>

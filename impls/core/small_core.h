@@ -203,7 +203,7 @@ class small_core {
   }
 
   found<nf_conn> find_get(local& l, const key& k, std::uint32_t now = start_jiffy) {
-    for (unsigned step = 0; step < T::prefetch_steps; ++step) table.prefetch(l, k.hash, step);
+    table.prefetch(l, std::span(&k.hash, 1));
     return table.find_get(l, k, now, [&](nf_conn& e) {
       // Judged again under the reference, as in the kernel: type-safe memory may have been
       // recycled.

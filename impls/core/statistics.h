@@ -14,9 +14,10 @@ namespace ct::core {
 /// A counter with one writer: no read-modify-write is needed.
 class counter {
  public:
-  void operator++() {
+  void operator++() { *this += 1; }
+  void operator+=(std::uint64_t n) {
     // relaxed, both: a statistic; nothing is ordered by it, and only this thread writes it.
-    value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
   std::uint64_t get() const {
     return value_.load(std::memory_order_relaxed);  // relaxed: a statistic.

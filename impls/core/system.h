@@ -116,7 +116,7 @@ class system final : public ct_system {
         for (std::size_t i = 0; i < count; ++i) {
           keys[i] = core.key_of(tuples[begin + i], 0, init_net);
         }
-        prefetch(count, [&](std::size_t i) { return &keys[i]; });
+        prefetch(std::span(keys).first(count), [](const key& k) { return &k; });
         for (std::size_t i = 0; i < count; ++i) {
           const found<nf_conn> hit = core.find_get(state_, keys[i]);
           answers[begin + i] = {};
@@ -170,25 +170,23 @@ class system final : public ct_system {
       for (std::size_t begin = 0; begin < packets.size(); begin += batch) {
         const std::span<skb> some = packets.subspan(begin, std::min(batch, packets.size() - begin));
         for (std::size_t i = 0; i < some.size(); ++i) owner_.core_.parse(some[i], parsed_[i]);
-        prefetch(some.size(), [this](std::size_t i) {
-          return parsed_[i].has_tuple ? &parsed_[i].key : nullptr;
+        prefetch(std::span(parsed_).first(some.size()), [](const parsed_packet& parsed) {
+          return parsed.has_tuple ? &parsed.key : nullptr;
         });
         for (std::size_t i = 0; i < some.size(); ++i) act(parsed_[i], some[i]);
         quiescent();
       }
     }
 
-    /// Each step for the whole batch, so that the lines of one step arrive while the next is
-    /// prepared.
-    template <class KeyOf>
-    void prefetch(std::size_t count, KeyOf&& key_of) noexcept {
-      for (unsigned step = 0; step < Table::prefetch_steps; ++step) {
-        for (std::size_t i = 0; i < count; ++i) {
-          if (const key* const k = key_of(i)) {
-            owner_.core_.table().prefetch(state_.local, k->hash, step);
-          }
-        }
+    /// Hints the table at a batch; `key_of` answers nullptr for what will not be looked up.
+    template <class Item, class KeyOf>
+    void prefetch(std::span<Item> items, KeyOf&& key_of) noexcept {
+      std::array<std::uint32_t, batch> hashes;
+      std::size_t count = 0;
+      for (const Item& item : items) {
+        if (const key* const k = key_of(item)) hashes[count++] = k->hash;
       }
+      owner_.core_.table().prefetch(state_.local, std::span(hashes).first(count));
     }
 
     system& owner_;

@@ -82,7 +82,6 @@ class faulty {
                                       letter::d4,
                                       letter::e1,
                                       letter::e2};
-  static constexpr unsigned prefetch_steps = 0;
 
   struct local {
     explicit local(faulty& t) : magazine(t.slab_) {}
@@ -119,7 +118,7 @@ class faulty {
       d = dir::original;
     return {&e, d};
   }
-  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
+  void prefetch(local&, std::span<const std::uint32_t>) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
 

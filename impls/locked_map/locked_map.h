@@ -78,8 +78,8 @@ class table {
     reap(*hit.entry);
     return {};
   }
-  static constexpr unsigned prefetch_steps = 0;  // would need the mutex
-  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
+  /// Nothing: it would need the mutex.
+  void prefetch(local&, std::span<const std::uint32_t>) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
 

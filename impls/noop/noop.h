@@ -38,8 +38,7 @@ class table {
   found<entry> find_get(local&, const key&, std::uint32_t, Reap&&) noexcept {
     return {};
   }
-  static constexpr unsigned prefetch_steps = 0;
-  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
+  void prefetch(local&, std::span<const std::uint32_t>) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
   template <class Steps>

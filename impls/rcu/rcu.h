@@ -11,13 +11,13 @@
 /// and the next connection may take its memory while a reader still stands on it
 /// (SLAB_TYPESAFE_BY_RCU). Waiting for a grace period instead would cost memory just when a flood
 /// is on. Three rules make it safe:
-///   1. memory keeps its type: what lies there is a tuplehash, of this life or the next;
-///   2. a reader takes its reference only if the count is not 0 (`get_unless_zero`, acquire), and
-///   compares the
-///      key **again** afterwards: before that the entry may have become another connection;
-///   3. a new life publishes its key before its count (`use = 1`, release), and its chain pointer
-///   before its
-///      link (release): a reader sees all of it or none.
+///   - memory keeps its type: what lies there is a tuplehash, of this life or the next;
+///   - a reader takes its reference only if the count is not 0 (`get_unless_zero`, acquire), and
+///     compares the key **again** afterwards: before that the entry may have become another
+///     connection. If it had, the walk begins again; the kernel answers with a miss;
+///   - a new life publishes its key before its count (`use = 1`, release), and its chain pointer
+///     before its link (release): a reader sees all of it or none.
+///
 /// An unlinked node keeps its `next`, so that readers on it find their way out; only its next life,
 /// linked into another chain, leads them elsewhere, and there the marker tells.
 ///
@@ -41,7 +41,6 @@
 #pragma once
 
 #include "impls/core/nf_conn.h"
-#include "impls/core/statistics.h"
 #include "impls/sync/pages.h"
 #include "impls/sync/rcu.h"
 #include "impls/sync/slab.h"
@@ -88,7 +87,6 @@ class chained {
     explicit local(chained& owner) : entries(owner.memory_) {}
     sync::rcu::reader<Flavour> reader;
     memory::magazine entries;
-    core::counter search_restart;
   };
 
   explicit chained(const table_options& options)
@@ -103,10 +101,9 @@ class chained {
   chained& operator=(const chained&) = delete;
 
   template <class Reap>
-  found<entry> find_get(local& cpu, const key& k, std::uint32_t now, Reap&& reap) noexcept;
-  /// Chain head, first node, first entry's status and references: the three lines of most lookups.
-  static constexpr unsigned prefetch_steps = 3;
-  void prefetch(local& cpu, std::uint32_t hash, unsigned step) const noexcept;
+  found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept;
+  /// Chain head, first node, its entry's references: the three lines of most lookups.
+  void prefetch(local&, std::span<const std::uint32_t> hashes) const noexcept;
   entry* alloc(local& cpu) noexcept { return memory_.alloc(cpu.entries); }
   template <class Steps>
   insert_status insert(local& cpu, entry& ct, Steps& steps) noexcept;
@@ -176,15 +173,16 @@ class chained {
 
 template <class Flavour>
 template <class Reap>
-found<core::nf_conn> chained<Flavour>::find_get(local& cpu,
+found<core::nf_conn> chained<Flavour>::find_get(local&,
                                                 const key& k,
                                                 std::uint32_t now,
                                                 Reap&& reap) noexcept {
   const std::size_t bucket = bucket_of(k.hash);
-  entry* other = nullptr;  // referenced, and not what was asked for
-  {
-    const sync::rcu::read_section<Flavour> section;
-    for (;;) {
+  for (std::uint32_t restarts = 0;; ++restarts) {
+    entry* other = nullptr;  // referenced, and not the answer
+    bool is_led_astray = false;
+    {
+      const sync::rcu::read_section<Flavour> section;
       // (1) acquire; pairs with the release (2) of link(): the node behind the pointer is whole.
       std::uintptr_t at = heads_[bucket].load(std::memory_order_acquire);
       while (!is_nulls(at)) {
@@ -193,35 +191,47 @@ found<core::nf_conn> chained<Flavour>::find_get(local& cpu,
           const dir d = n.dir();
           entry& ct = core::entry_of(n, d);
           if (ct.is_confirmed()) {
-            if (!ct.get_unless_zero()) return {};
-            // The second look: before the reference was there, the memory may have changed hands.
-            if (n.matches(k) && ct.is_confirmed() && !ct.is_expired(now)) return {&ct, d};
+            // A count of 0, or another key at the second look: this life ended after the first
+            // look.
+            if (!ct.get_unless_zero()) break;
+            const bool is_same = n.matches(k) && ct.is_confirmed();
+            if (is_same && !ct.is_expired(now)) return {&ct, d, restarts};
             other = &ct;
+            is_led_astray = !is_same;
             break;
           }
         }
         at = n.next.load(std::memory_order_acquire);  // (1) acquire: as above
       }
-      if (other != nullptr || at == nulls(bucket)) break;
-      ++cpu.search_restart;
+      if (other == nullptr) is_led_astray = at != nulls(bucket);
     }
+    if (other != nullptr) reap(*other);
+    if (!is_led_astray) return {.restarts = restarts};
   }
-  if (other != nullptr) reap(*other);
-  return {};
 }
 
 template <class Flavour>
-void chained<Flavour>::prefetch(local&, std::uint32_t hash, unsigned step) const noexcept {
-  const head& at = heads_[bucket_of(hash)];
-  if (step == 0) return __builtin_prefetch(&at);
+void chained<Flavour>::prefetch(local&, std::span<const std::uint32_t> hashes) const noexcept {
+  for (const std::uint32_t hash : hashes) __builtin_prefetch(&heads_[bucket_of(hash)]);
   const sync::rcu::read_section<Flavour> section;
-  const std::uintptr_t first = at.load(std::memory_order_acquire);  // (1) acquire: as in find_get
-  if (is_nulls(first)) return;
-  node& n = node_at(first);
-  if (step == 1) return __builtin_prefetch(&n);
-  if (n.hash() == hash) return __builtin_prefetch(&core::entry_of(n, n.dir()).use);
-  const std::uintptr_t second = n.next.load(std::memory_order_relaxed);  // relaxed: not followed
-  if (!is_nulls(second)) __builtin_prefetch(&node_at(second));
+  for (const std::uint32_t hash : hashes) {
+    // relaxed: fetched, not read.
+    const std::uintptr_t first = heads_[bucket_of(hash)].load(std::memory_order_relaxed);
+    if (!is_nulls(first)) __builtin_prefetch(&node_at(first));
+  }
+  for (const std::uint32_t hash : hashes) {
+    // (1) acquire: as in find_get
+    const std::uintptr_t first = heads_[bucket_of(hash)].load(std::memory_order_acquire);
+    if (is_nulls(first)) continue;
+    node& n = node_at(first);
+    if (n.hash() == hash) {
+      __builtin_prefetch(&core::entry_of(n, n.dir()).use, 1);
+      continue;
+    }
+    const std::uintptr_t second =
+        n.next.load(std::memory_order_relaxed);  // relaxed: fetched, not read
+    if (!is_nulls(second)) __builtin_prefetch(&node_at(second));
+  }
 }
 
 template <class Flavour>

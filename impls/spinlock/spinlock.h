@@ -86,16 +86,16 @@ class table {
   template <class Reap>
   found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept;
   /// The bucket, to be written; then the first node and the references of its entry.
-  static constexpr unsigned prefetch_steps = 2;
-  void prefetch(local&, std::uint32_t hash, unsigned step) noexcept {
-    const core::locked_chain& bucket = buckets_.of(hash);
-    if (step == 0) return __builtin_prefetch(&bucket, 1);
-    const std::uintptr_t node = bucket.hint();
-    __builtin_prefetch(reinterpret_cast<const void*>(node));
-    // A node is not read without the lock, so its direction is unknown: the lines behind it are its
-    // other node and the references, or the references and the protocol's state.
-    __builtin_prefetch(reinterpret_cast<const void*>(node + sizeof(core::tuplehash)));
-    __builtin_prefetch(reinterpret_cast<const void*>(node + 2 * sizeof(core::tuplehash)));
+  void prefetch(local&, std::span<const std::uint32_t> hashes) noexcept {
+    for (const std::uint32_t hash : hashes) __builtin_prefetch(&buckets_.of(hash), 1);
+    for (const std::uint32_t hash : hashes) {
+      // A node is not read without the lock, so its direction is unknown: the lines behind it are
+      // its other node and the references, or the references and the protocol's state.
+      const std::uintptr_t node = buckets_.of(hash).hint();
+      __builtin_prefetch(reinterpret_cast<const void*>(node));
+      __builtin_prefetch(reinterpret_cast<const void*>(node + sizeof(core::tuplehash)));
+      __builtin_prefetch(reinterpret_cast<const void*>(node + 2 * sizeof(core::tuplehash)));
+    }
   }
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }

@@ -7,11 +7,10 @@
 /// Two kinds:
 ///
 /// - `reuse::type_safe` promises that to late readers (SLAB_TYPESAFE_BY_RCU in the kernel). What
-/// they may
-///   read must be atomic; they take a reference only where the count is not 0, and look again after
-///   it.
+///   they may read must be atomic; they take a reference only where the count is not 0, and look
+///   again after it.
 /// - `reuse::exclusive` promises nothing: a freed object may not be touched, and AddressSanitizer
-/// says so.
+///   says so.
 ///
 /// alloc and free work on the CPU's magazine without any lock; a full or empty magazine is
 /// exchanged at the depot, under a lock, once in `magazine_objects` operations. Reuse is

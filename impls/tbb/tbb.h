@@ -97,8 +97,8 @@ class table {
   /// Guarantees: A.*, E.1; linearizes while the element's lock is held.
   template <class Reap>
   found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept;
-  static constexpr unsigned prefetch_steps = 0;  // the map does not say where a hash lies
-  void prefetch(local&, std::uint32_t, unsigned) noexcept {}
+  /// Nothing: the map does not say where a hash lies.
+  void prefetch(local&, std::span<const std::uint32_t>) noexcept {}
 
   entry* alloc(local& l) noexcept { return slab_.alloc(l.magazine); }
   /// Guarantees: B.1-3, C.*; linearizes while both elements are held.
