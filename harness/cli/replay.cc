@@ -114,7 +114,9 @@ void print_rows(std::FILE* to, const replay_result& result) {
                agreement_text(row),
                grouped(static_cast<std::uint64_t>(row.packets_per_second())));
   }
-  fmt::print(to, "\n");
+  fmt::print(to,
+             "packets/s: with every run of gc_worker that the clock asked for; bench times packets "
+             "alone\n\n");
   for (const replay_row& row : result.rows) {
     if (!row.difference.empty()) fmt::print(to, "{}: {}\n", row.impl, row.difference);
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The program around the verbs: arguments in, verdict, result file and exit code out.
+#include "harness/cli/run.h"
+
 #include "harness/cli/choice.h"
 #include "harness/cli/result_file.h"
 #include "harness/cli/verb.h"

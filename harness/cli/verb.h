@@ -64,7 +64,4 @@ std::function<outcome(const context&)> add_doctor(CLI::App& options);
 std::function<outcome(const context&)> add_replay(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
 
-/// Runs the program: parses, runs the verb, writes the JSON. Returns the exit code.
-int run(int argc, const char* const* argv, std::span<const impl> all);
-
 }  // namespace ct::harness

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tests of ctbench as a user calls it: what goes in, what is read, the exit code.
+
+    cli_test.py CTBENCH        (exit 0: all hold)
+"""
+
+import gzip
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DNS = "workloads/traces/dns.pcap"
+CTBENCH = None
+LIMIT_S = 100  # no call may take longer
+
+
+def ctbench(*arguments, data=None):
+    return subprocess.run([CTBENCH, *arguments], cwd=ROOT, input=data, capture_output=True, timeout=LIMIT_S)
+
+
+class Cli(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return str(pathlib.Path(self.folder.name) / name)
+
+    def file(self, name, data):
+        pathlib.Path(self.path(name)).write_bytes(data)
+        return self.path(name)
+
+    def good(self, *arguments, data=None):
+        """stdout of a call that must succeed."""
+        done = ctbench(*arguments, data=data)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        return done.stdout.decode()
+
+    def refused(self, *arguments, data=None):
+        """The one line on stderr of a call that must be refused with exit 2."""
+        done = ctbench(*arguments, data=data)
+        lines = done.stderr.decode().splitlines()
+        self.assertEqual(done.returncode, 2, done.stdout.decode() + done.stderr.decode())
+        self.assertEqual(len(lines), 1, lines)
+        self.assertTrue(lines[0].startswith("ctbench: "), lines[0])
+        return lines[0]
+
+
+class Usage(Cli):
+    def test_unknown_names_get_the_nearest_one(self):
+        self.assertIn("did you mean replay?", self.refused("replya"))
+        self.assertIn("did you mean rcu?", self.refused("replay", DNS, "--impl", "rcuu"))
+        self.assertIn("did you mean noop?", self.refused("bench", "--impl", "nope"))
+
+    def test_what_is_missing_or_out_of_range_is_named(self):
+        self.assertIn("no verb", self.refused())
+        self.assertIn("captures", self.refused("replay"))
+        for option, value in [("--hash", "md5"), ("--zone", "70000"), ("--zone", "-1"), ("--seed", "-1"),
+                              ("--buckets", "0"), ("--json", "/nonexistent/x.json")]:
+            self.assertIn(option, self.refused("replay", DNS, option, value))
+        for option, value in [("--connections", "0"), ("--threads", "0"), ("--repetitions", "x")]:
+            self.assertIn(option, self.refused("bench", option, value))
+
+    def test_help_and_version(self):
+        self.assertIn("replay", self.good("--help"))
+        self.assertRegex(self.good("--version"), r"^ctbench \d")
+        for verb in "list", "doctor", "replay", "bench":
+            self.assertIn("--impl", self.good(verb, "--help"))
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([CTBENCH, "replay", DNS, "--dump"], cwd=ROOT, stdout=full,
+                                  stderr=subprocess.PIPE, timeout=LIMIT_S)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("No space left", done.stderr.decode())
+
+
+class Listing(Cli):
+    def test_every_implementation_is_listed_with_its_letters(self):
+        text = self.good("list")
+        for impl in "locked_map", "rcu", "rcu_bp", "rcu_mb", "rcu_qsbr", "spinlock", "tbb", "noop":
+            self.assertRegex(text, rf"(?m)^  {impl} ")
+        self.assertIn("promises A.1", text)
+
+    def test_doctor_says_of_each_line_whether_it_is_here(self):
+        lines = self.good("doctor").splitlines()
+        self.assertGreater(len(lines), 5)
+        for line in lines[:-1]:
+            self.assertRegex(line, r"^(ok|no) ")
+
+
+class Replay(Cli):
+    def test_all_agree_on_every_capture_of_the_project(self):
+        captures = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("workloads/traces/*.pcap*"))
+        text = self.good("replay", *captures, "--impl", "all", "--json", self.path("r.json"))
+        self.assertRegex(text.splitlines()[-1], r"^all implementations agree: [\d,]+ packets, [\d,]+ connections$")
+        with open(self.path("r.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual((result["schema"], result["verb"], result["exit"], result["seed"]),
+                         ("ctbench/1", "replay", 0, 1))
+        self.assertEqual(result["verdict"], "all implementations agree")
+        self.assertGreater(len(result["rows"]), 3)
+        self.assertTrue(all(row["agrees"] for row in result["rows"]))
+        self.assertGreater(min(row["packets"] for row in result["rows"]), 5000)
+
+    def test_dump_is_what_conntrack_prints_and_nothing_else(self):
+        text = self.good("replay", DNS, "--impl", "rcu", "--dump")
+        line = re.compile(r"^(tcp      6 \d+ [A-Z_]+|udp      17 \d+|icmp     1 \d+|icmpv6   58 \d+) "
+                          r"src=\S+ dst=\S+ .*mark=0 use=1$")
+        self.assertGreater(len(text.splitlines()), 100)
+        for found in text.splitlines():
+            self.assertRegex(found, line)
+
+    def test_stats_is_a_line_for_the_cpu(self):
+        self.assertRegex(self.good("replay", DNS, "--impl", "rcu", "--stats"), r"(?m)^cpu=0 +\tfound=0 invalid=0 ")
+
+    def test_stdin_gzip_and_file_are_the_same_traffic(self):
+        data = (ROOT / DNS).read_bytes()
+        plain = self.good("replay", DNS, "--impl", "rcu", "--dump")
+        self.assertEqual(plain, self.good("replay", "-", "--impl", "rcu", "--dump", data=data))
+        self.assertEqual(plain, self.good("replay", "-", "--impl", "rcu", "--dump", data=gzip.compress(data)))
+
+    def test_a_seed_repeats_its_run(self):
+        runs = {self.good("replay", DNS, "--impl", "rcu", "--seed", "7", "--dump") for _ in range(2)}
+        self.assertEqual(len(runs), 1)
+
+    def test_of_a_truncated_capture_the_whole_packets_are_tracked(self):
+        cut = self.file("cut.pcap", (ROOT / DNS).read_bytes()[:30001])
+        done = ctbench("replay", cut, "--json", self.path("r.json"))
+        self.assertEqual(done.returncode, 2)
+        errors = done.stderr.decode().splitlines()
+        self.assertEqual(len(errors), 1)
+        self.assertRegex(errors[0], r"cut\.pcap: cut after packet 265 \(.*\); record or copy it again")
+        self.assertIn("all implementations agree: 265 packets", done.stdout.decode().splitlines()[-1])
+        with open(self.path("r.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["exit"], 2)
+
+    def test_what_is_no_capture_is_refused(self):
+        text = self.file("text.pcap", b"hello, this is text\n")
+        self.assertIn("neither pcap nor pcapng", self.refused("replay", text))
+        self.assertIn("none.pcap", self.refused("replay", self.path("none.pcap")))
+        self.assertIn("is a directory", self.refused("replay", self.folder.name))
+        self.assertIn("empty", self.refused("replay", self.file("empty.pcap", b"")))
+
+    def test_the_result_file_is_written_whole_or_not_at_all(self):
+        before = self.file("kept.json", b"kept")
+        self.refused("replay", self.path("none.pcap"), "--json", before)
+        self.assertEqual(pathlib.Path(before).read_bytes(), b"kept")
+        self.assertEqual([p.name for p in pathlib.Path(self.folder.name).iterdir()], ["kept.json"])
+
+
+class Bench(Cli):
+    def test_figures_and_both_formats(self):
+        text = self.good("bench", "--impl", "rcu,tbb", "--connections", "256", "--threads", "1", "--min-time",
+                         "0.001", "--repetitions", "2", "--filter", "lookup_hit", "--json", self.path("b.json"),
+                         "--google-json", self.path("g.json"))
+        self.assertIn("figures measured; every answer was right", text.splitlines()[-1])
+        with open(self.path("b.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual({row["impl"] for row in result["rows"]}, {"rcu", "tbb"})
+        for row in result["rows"]:
+            self.assertLessEqual(row["ops_per_second_low"], row["ops_per_second"])
+            self.assertLessEqual(row["ops_per_second"], row["ops_per_second_high"])
+        with open(self.path("g.json"), encoding="utf-8") as file:
+            self.assertIn("benchmarks", json.load(file))
+
+
+if __name__ == "__main__":
+    CTBENCH = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    unittest.main()
