@@ -99,7 +99,8 @@ class Replay(Cli):
     def test_all_agree_on_every_capture_of_the_project(self):
         captures = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("workloads/traces/*.pcap*"))
         text = self.good("replay", *captures, "--impl", "all", "--json", self.path("r.json"))
-        self.assertRegex(text.splitlines()[-1], r"^all implementations agree: [\d,]+ packets, [\d,]+ connections$")
+        self.assertRegex(text.splitlines()[-1],
+                         r"^all implementations agree: [\d,]+ packets, [\d,]+ connections$")
         with open(self.path("r.json"), encoding="utf-8") as file:
             result = json.load(file)
         self.assertEqual((result["schema"], result["verb"], result["exit"], result["seed"]),
@@ -118,7 +119,8 @@ class Replay(Cli):
             self.assertRegex(found, line)
 
     def test_stats_is_a_line_for_the_cpu(self):
-        self.assertRegex(self.good("replay", DNS, "--impl", "rcu", "--stats"), r"(?m)^cpu=0 +\tfound=0 invalid=0 ")
+        text = self.good("replay", DNS, "--impl", "rcu", "--stats")
+        self.assertRegex(text, r"(?m)^cpu=0 +\tfound=0 invalid=0 ")
 
     def test_stdin_gzip_and_file_are_the_same_traffic(self):
         data = (ROOT / DNS).read_bytes()
@@ -157,9 +159,9 @@ class Replay(Cli):
 
 class Bench(Cli):
     def test_figures_and_both_formats(self):
-        text = self.good("bench", "--impl", "rcu,tbb", "--connections", "256", "--threads", "1", "--min-time",
-                         "0.001", "--repetitions", "2", "--filter", "lookup_hit", "--json", self.path("b.json"),
-                         "--google-json", self.path("g.json"))
+        text = self.good("bench", "--impl", "rcu,tbb", "--connections", "256", "--threads", "1",
+                         "--min-time", "0.001", "--repetitions", "2", "--filter", "lookup_hit",
+                         "--json", self.path("b.json"), "--google-json", self.path("g.json"))
         self.assertIn("figures measured; every answer was right", text.splitlines()[-1])
         with open(self.path("b.json"), encoding="utf-8") as file:
             result = json.load(file)
