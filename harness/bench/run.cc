@@ -185,18 +185,18 @@ const impl& impl_of(const options& of, const std::string& name) {
 
 /// Google Benchmark takes its settings from flags alone; those of an earlier run would stay.
 void set_flags(const options& of) {
+  static std::string program = "ctbench";  // the library keeps a pointer to it
   std::vector<std::string> flags = {
-      "ctbench",
       "--benchmark_filter=.",
       fmt::format("--benchmark_min_time={}", of.min_time_s),
       fmt::format("--benchmark_repetitions={}", of.repetitions),
       "--benchmark_enable_random_interleaving=true",
       "--benchmark_out=",
   };
-  std::vector<char*> argv;
+  std::vector<char*> argv = {program.data()};
   for (std::string& flag : flags) argv.push_back(flag.data());
+  auto argc = static_cast<int>(argv.size());
   argv.push_back(nullptr);
-  auto argc = static_cast<int>(flags.size());
   benchmark::Initialize(&argc, argv.data());
 }
 
