@@ -210,7 +210,7 @@ def licence(tree):
 )
 def machine_path(tree):
     """No path of somebody's machine: home folders and work folders."""
-    private = re.compile(r"(?<![\w.-])/(home/\w+|Users/\w+|root/\w+|work/\w+|farm/\w+)")
+    private = re.compile(r"(?<![\w.-])/(home/\w+|Users/\w+|root/\w+|work/\w+|mnt/\w+)")
     for path in sorted(tree.files):
         for number, line in enumerate((tree.files[path] or "").split("\n"), 1):
             if found := private.search(line):
