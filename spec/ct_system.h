@@ -75,7 +75,16 @@ struct gc_report {
   std::size_t buckets = 0;     ///< looked at
   std::size_t entries = 0;     ///< tuplehashes looked at
   std::size_t reaped = 0;      ///< expired entries removed
+  std::size_t dropped = 0;     ///< live entries removed because their netns is nearly full
   std::uint32_t next_run = 0;  ///< jiffies until it wants to run again
+};
+
+/// An entry that keeps a netns from ending.
+struct netns_holder {
+  std::uint64_t conn_id = 0;
+  std::uint32_t use = 0;  ///< references; packets hold them, and children of the entry
+  std::string_view
+      where;  ///< the list that it is on: "unconfirmed", "dying", or "in flight" between them
 };
 
 enum class hash_kind : std::uint8_t { siphash, xxh3 };
@@ -105,6 +114,17 @@ class cpu {
                              std::uint32_t timeout_s) noexcept = 0;
   /// Kills the entries of these tuples, as `conntrack -D`. Returns how many kills were won.
   virtual std::size_t kill(std::span<const tuple> tuples) noexcept = 0;
+
+  /// Kills every entry in the table of which `chosen(copy)` says so, as `conntrack -D` with a
+  /// filter and `conntrack -F` do. Returns how many.
+  virtual std::size_t kill_if(const std::function<bool(const conn&)>& chosen) = 0;
+  /// Gives the unconfirmed entry of a packet another reply tuple, as NAT does between `in` and
+  /// `confirm`. False: it has none, or it is too late.
+  virtual bool alter_reply(skb& packet, const tuple& reply) noexcept = 0;
+  /// One pass of a netns' exit: from the first on it takes no new entries; what is in the table is
+  /// killed. Returns what is left: entries that packets, or children, still hold. Call again until
+  /// that is empty; then the number stands for a new netns.
+  virtual std::vector<netns_holder> exit_netns(netns_id id) = 0;
 
   /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls
   /// due.

@@ -11,7 +11,7 @@
 /// | `alloc` | memory for an entry, use == 0; an entry that a late reader still looks at is possible only in tables whose memory is type-safe | A.3 D.4 |
 /// | `find_get` | the linked entry of a key, referenced; an expired one is handed to `reap` instead | A.* E.1 |
 /// | `prefetch` | nothing: a hint that find_get of these hashes follows; one dependent line after the other, each for the whole batch | |
-/// | `insert` | with both buckets held: may_insert, search under both tuples, before_link, link, after_link | B.* C.* |
+/// | `insert` | with both buckets held: may_insert, search under both tuples, before_link, link, after_link. Both tuplehashes or none; but the reply alone where `clash` asks for it | B.* C.* |
 /// | `unlink` | neither tuple finds the entry any more | D.2 D.3 |
 /// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown | E.2 |
 /// | `free` | the memory of an entry whose use is 0 again | D.4 |
@@ -56,6 +56,12 @@ struct found {
   std::uint32_t restarts = 0;   ///< how often the search had to begin again (search_restart)
 };
 
+/// What an insert does about a clash.
+enum class clash_answer : std::uint8_t {
+  refuse,      ///< nothing is linked
+  link_reply,  ///< of the original tuple: if the reply tuple is free, that one alone is linked
+};
+
 enum class insert_status : std::uint8_t {
   inserted,
   refused,         ///< may_insert said no
@@ -81,10 +87,13 @@ struct insert_steps_archetype {
   bool may_insert(Entry&);
   /// Nodes that may be passed in each of the two searches.
   std::size_t chain_limit() const;
-  /// The linked entry that stands in the way; it cannot be unlinked before this returns.
-  void clash(Entry& winner, dir winner_dir);
+  /// The linked entry that stands in the way; it cannot be unlinked before this returns. For the
+  /// original tuple first; after an answer `link_reply` the reply tuple is searched, which may
+  /// clash as well: that is final.
+  clash_answer clash(Entry& winner, dir winner_dir);
   /// Last moment at which the entry is private: timeout becomes absolute, the table's reference is
-  /// taken.
+  /// taken. An entry of which only the reply tuple is linked has NAT_CLASH from here on, and unlink
+  /// leaves its original tuplehash alone.
   void before_link(Entry&);
   /// Both tuplehashes are linked: the entry becomes findable by CONFIRMED.
   void after_link(Entry&);
@@ -140,6 +149,9 @@ concept table = requires(T t,
   { t.scan(local, bucket, want, take) }
   noexcept->std::same_as<bool>;
   { ct.bucket_count() }
+  noexcept->std::same_as<std::size_t>;
+  /// The bucket of a scan in which what has this hash is shown.
+  { ct.bucket_of(now) }
   noexcept->std::same_as<std::size_t>;
 
   /// The calling thread holds no unreferenced entry; long waits happen between two of these calls.

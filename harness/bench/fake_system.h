@@ -113,6 +113,9 @@ class fake_cpu : public cpu {
     for (const tuple& t : originals) created += of_.create(t, seconds(timeout_s)) ? 1 : 0;
     return created;
   }
+  std::size_t kill_if(const std::function<bool(const conn&)>&) override { return 0; }
+  bool alter_reply(skb&, const tuple&) noexcept override { return false; }
+  std::vector<netns_holder> exit_netns(netns_id) override { return {}; }
   std::size_t kill(std::span<const tuple> tuples) noexcept override {
     const std::lock_guard lock(of_.mutex_);
     std::size_t killed = 0;

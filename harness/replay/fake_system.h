@@ -134,6 +134,9 @@ class fake_cpu final : public ct::cpu {
   }
   void find(std::span<const tuple>, std::span<lookup_answer>) noexcept override {}
   std::size_t create(std::span<const tuple>, std::uint32_t) noexcept override { return 0; }
+  std::size_t kill_if(const std::function<bool(const conn&)>&) override { return 0; }
+  bool alter_reply(skb&, const tuple&) noexcept override { return false; }
+  std::vector<netns_holder> exit_netns(netns_id) override { return {}; }
   std::size_t kill(std::span<const tuple>) noexcept override { return 0; }
   void advance(std::uint64_t jiffies64) noexcept override { system_.advance(jiffies64); }
   gc_report gc_worker() noexcept override {

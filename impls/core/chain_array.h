@@ -29,9 +29,10 @@ class chain_array {
   std::size_t memory_bytes() const noexcept { return memory_.bytes().size(); }
   std::span<locked_chain> chains() const noexcept { return {chains_, count_}; }
   locked_chain& operator[](std::size_t i) const noexcept { return chains_[i]; }
-  locked_chain& of(std::uint32_t hash) const noexcept {
-    return chains_[static_cast<std::size_t>(std::uint64_t{hash} * count_ >> 32)];
+  std::size_t index_of(std::uint32_t hash) const noexcept {
+    return static_cast<std::size_t>(std::uint64_t{hash} * count_ >> 32);
   }
+  locked_chain& of(std::uint32_t hash) const noexcept { return chains_[index_of(hash)]; }
 
  private:
   // Immutable.

@@ -50,6 +50,7 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace ct::core {
 
@@ -103,6 +104,11 @@ class conntrack {
   found<nf_conn> find_get(cpu_state& cpu, const ct::key& key) noexcept;
   insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
   bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
+  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many.
+  template <class Chosen>
+  std::size_t kill_if(cpu_state& cpu, Chosen&& chosen) noexcept;
+  bool alter_reply(skb& s, const tuple& reply) noexcept;
+  std::vector<netns_holder> exit_netns(cpu_state& cpu, netns_id id);
   void put(cpu_state& cpu, nf_conn& ct) noexcept {
     if (ct.put()) destroy(cpu, ct);
   }
@@ -146,7 +152,10 @@ class conntrack {
                  const tuple& reply,
                  const ct::key& original_key) noexcept;
   nf_conn* init_conntrack(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
-  insert_status insert(cpu_state& cpu, nf_conn& ct) noexcept;
+  bool reserve(cpu_state& cpu, netns& in_net, const ct::key& for_key) noexcept;
+  bool early_drop(cpu_state& cpu, const netns& in_net, std::uint32_t hash) noexcept;
+  insert_status insert(cpu_state& cpu, nf_conn& ct, confirm_steps& steps) noexcept;
+  void merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept;
   nf_conn* resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
@@ -154,6 +163,7 @@ class conntrack {
   /// Takes over a reference: kills the entry if it has expired, puts it in any case.
   void reap(cpu_state& cpu, nf_conn& ct) noexcept;
   gc_report run_gc(cpu_state& cpu) noexcept;
+  bool may_drop_early(const nf_conn& ct) const noexcept;
   template <class MoveClock>
   void run_due_gc(cpu_state& cpu, std::uint64_t jiffies64, MoveClock&& move_clock) noexcept;
 
@@ -167,6 +177,7 @@ class conntrack {
   std::array<std::atomic<netns*>, netns_max>
       nets_{};  // [id], made on first use, kept until the end
   std::atomic<std::uint64_t> gc_due_{initial_jiffies + hz};
+  std::atomic<bool> early_drop_wanted_{false};  // no room was made near a bucket: gc_worker may
   // Guarded by gc_lock_: one gc_worker at a time, as the kernel's work item.
   std::mutex gc_lock_;
   gc_schedule gc_;

@@ -10,6 +10,8 @@ template <ct::table Table>
 gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
   gc_report report;
   std::size_t bucket = gc_.begin_run(now());
+  // relaxed, here and below: a hint.
+  const bool drops_early = early_drop_wanted_.load(std::memory_order_relaxed);
   const auto want = [&](nf_conn& ct, dir) noexcept {
     if (gc_.is_exhausted()) return scan_verdict::stop;
     ++report.entries;
@@ -19,13 +21,18 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
         jiffies_between(now(), ct.timeout.load(std::memory_order_relaxed));
     if (remaining > 0) {
       gc_.saw_live(remaining);
-      return scan_verdict::next;
+      return drops_early ? scan_verdict::take : scan_verdict::next;
     }
     gc_.saw_expired();
     return scan_verdict::take;
   };
   const auto take = [&](nf_conn& ct, dir) noexcept {
-    if (ct.is_confirmed() && ct.is_expired(now()) && kill(cpu, ct)) ++report.reaped;
+    if (ct.is_confirmed() && ct.is_expired(now())) {
+      if (kill(cpu, ct)) ++report.reaped;
+    } else if (drops_early && may_drop_early(ct) && kill(cpu, ct)) {
+      ++report.dropped;
+      gc_.saw_expired();
+    }
     put(cpu, ct);
   };
   // bucket_count() is read anew each time: a resize may shrink the table below the saved position.
@@ -41,7 +48,31 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
     }
   }
   report.next_run = gc_.end_cycle(now());
+  early_drop_wanted_.store(false, std::memory_order_relaxed);  // relaxed: see above
   return report;
+}
+
+/// While its netns is nearly full: what is not ASSURED, and what is ASSURED and closing.
+/// Source: gc_worker_can_early_drop(), Linux 6.18.
+template <ct::table Table>
+bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
+  const std::size_t max = ct.net->policy.max_entries;
+  // relaxed: a limit, not an order.
+  const std::size_t count = ct.net->count.load(std::memory_order_relaxed);
+  if (!ct.is_confirmed() || ct.has(status::dying) || max == 0 || count < max / 100 * 95) {
+    return false;
+  }
+  if (!ct.has(status::assured)) return true;
+  return find_l4proto(ct.tuple(dir::original).dst.protonum).can_early_drop(ct);
+}
+
+template <ct::table Table>
+template <class Chosen>
+std::size_t conntrack<Table>::kill_if(cpu_state& cpu, Chosen&& chosen) noexcept {
+  std::size_t killed = 0;
+  // The reply direction: a reply-only entry has no other.
+  for_each(cpu, dir::reply, [&](nf_conn& ct) { killed += chosen(ct) && kill(cpu, ct) ? 1 : 0; });
+  return killed;
 }
 
 template <ct::table Table>
@@ -77,6 +108,35 @@ void conntrack<Table>::run_due_gc(cpu_state& cpu,
     due += run_gc(cpu).next_run;
   }
   gc_due_.store(due, std::memory_order_relaxed);  // relaxed: see above
+}
+
+/// Source: nf_conntrack_cleanup_net_list(), Linux 6.18, which repeats the pass without end; here
+/// the caller repeats it, and learns who is to blame.
+template <ct::table Table>
+std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id id) {
+  netns& leaving = net(id);
+  leaving.is_exiting.store(true, std::memory_order_relaxed);  // relaxed: see reserve()
+  kill_if(cpu, [&](const nf_conn& ct) { return ct.net == &leaving; });
+  std::vector<netns_holder> holders;
+  // acquire: pairs with the release in destroy(): what is not counted is freed.
+  if (leaving.count.load(std::memory_order_acquire) == 0) {
+    leaving.is_exiting.store(false, std::memory_order_relaxed);  // relaxed: see reserve()
+    return holders;
+  }
+  for (const netns::cpu_lists& of_cpu : leaving.lists) {
+    const auto add = [&holders](std::string_view where) {
+      return [&holders, where](const nf_conn& ct) {
+        // relaxed: a report.
+        const std::uint32_t use = ct.use.load(std::memory_order_relaxed);
+        holders.push_back({.conn_id = ct.id, .use = use, .where = where});
+      };
+    };
+    of_cpu.unconfirmed.for_each(add("unconfirmed"));
+    of_cpu.dying.for_each(add("dying"));
+  }
+  // Counted and on no list: on its way from one to another.
+  if (holders.empty()) holders.push_back({.conn_id = 0, .use = 0, .where = "in flight"});
+  return holders;
 }
 
 template <ct::table Table>

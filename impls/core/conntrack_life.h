@@ -7,23 +7,44 @@
 namespace ct::core {
 
 /// The kernel's decisions inside an insertion; the table calls them with both buckets held.
-/// Source: __nf_conntrack_confirm(), Linux 6.18.
+///
+/// A clash, where the protocol allows it to be resolved: an entry of the same flow, in either
+/// direction, takes the packet over; beside any other (one of the two is translated) the loser is
+/// linked by its reply tuple alone, for a second, and nothing prolongs it.
+/// Source: __nf_conntrack_confirm(), nf_ct_resolve_clash(), Linux 6.18.
 template <ct::table Table>
 class conntrack<Table>::confirm_steps {
  public:
-  confirm_steps(std::uint32_t now, std::uint32_t below_30)
-      : now_(now), chain_limit_(50 + below_30) {}
+  confirm_steps(std::uint32_t now, std::uint32_t below_30, bool resolves_clash)
+      : now_(now), chain_limit_(50 + below_30), resolves_clash_(resolves_clash) {}
 
   bool may_insert(nf_conn& ct) noexcept {
+    is_confirmed_already_ = ct.has(status::confirmed);
+    if (is_confirmed_already_) return false;
     entry_list::remove(ct);  // no longer unconfirmed, whatever comes of it
-    return !ct.has(status::dying) && !ct.has(status::confirmed);
+    loser_ = &ct;
+    return !ct.has(status::dying);
   }
   std::size_t chain_limit() const noexcept { return chain_limit_; }
-  void clash(nf_conn&, dir) noexcept {}
+  clash_answer clash(nf_conn& winner, dir) noexcept {
+    if (!resolves_clash_) return clash_answer::refuse;
+    if (is_same_flow(winner, *loser_)) {
+      winner.get();  // stands on the table's reference, which cannot go before this returns
+      winner_ = &winner;
+      return clash_answer::refuse;
+    }
+    is_reply_only_ = true;
+    return clash_answer::link_reply;
+  }
   void before_link(nf_conn& ct) noexcept {
-    // relaxed, both: published by the release in after_link(); until then the entry is found by
+    // relaxed, all: published by the release in after_link(); until then the entry is found by
     // nobody.
-    ct.timeout.store(ct.timeout.load(std::memory_order_relaxed) + now_, std::memory_order_relaxed);
+    std::uint32_t timeout = ct.timeout.load(std::memory_order_relaxed);
+    if (is_reply_only_) {
+      timeout = seconds(1);
+      ct.set(status::fixed_timeout | status::nat_clash);
+    }
+    ct.timeout.store(timeout + now_, std::memory_order_relaxed);  // relaxed: see above
     ct.get();
   }
   void after_link(nf_conn& ct) noexcept {
@@ -32,9 +53,29 @@ class conntrack<Table>::confirm_steps {
     ct.status.fetch_or(status::confirmed, std::memory_order_release);
   }
 
+  // What came of it.
+  bool is_confirmed_already() const noexcept { return is_confirmed_already_; }
+  bool is_reply_only() const noexcept { return is_reply_only_; }
+  /// The entry that takes the packet over, referenced; nullptr: none.
+  nf_conn* winner() const noexcept { return winner_; }
+
  private:
+  static bool is_same_flow(const nf_conn& a, const nf_conn& b) noexcept {
+    const key original = a.hash_node(dir::original).key();
+    const key reply = a.hash_node(dir::reply).key();
+    const tuplehash& other_original = b.hash_node(dir::original);
+    const tuplehash& other_reply = b.hash_node(dir::reply);
+    return (other_original.key() == original && other_reply.key() == reply) ||
+           (other_original.key() == reply && other_reply.key() == original);
+  }
+
   const std::uint32_t now_;
   const std::size_t chain_limit_;
+  const bool resolves_clash_;
+  nf_conn* loser_ = nullptr;
+  nf_conn* winner_ = nullptr;
+  bool is_confirmed_already_ = false;
+  bool is_reply_only_ = false;
 };
 
 template <ct::table Table>
@@ -70,19 +111,63 @@ key conntrack<Table>::key_of(const tuple& t, std::uint16_t zone_id, netns& in_ne
   return k;
 }
 
+/// Counts an entry that is to be; false: there is no place for it, and none was made.
+///
+/// Reserves, then tests, as the kernel does: of two that race for the last place both may be
+/// refused. Source: __nf_conntrack_alloc(), Linux 6.18.
+template <ct::table Table>
+bool conntrack<Table>::reserve(cpu_state& cpu, netns& in_net, const ct::key& for_key) noexcept {
+  // relaxed: a limit, not an order.
+  const std::size_t reserved = in_net.count.fetch_add(1, std::memory_order_relaxed) + 1;
+  // relaxed: who sees the flag late makes an entry that the next pass of the exit meets.
+  if (in_net.is_exiting.load(std::memory_order_relaxed)) return false;
+  const std::size_t max = in_net.policy.max_entries;
+  if (max == 0 || reserved <= max) return true;
+  if (early_drop(cpu, in_net, for_key.hash)) return true;
+  early_drop_wanted_.store(true, std::memory_order_relaxed);  // relaxed: a hint for gc_worker
+  return false;
+}
+
+/// Makes room near the bucket of a new entry: in the first of eight buckets that holds entries of
+/// this netns which are not ASSURED, all of these go. Source: early_drop(), Linux 6.18.
+template <ct::table Table>
+bool conntrack<Table>::early_drop(cpu_state& cpu,
+                                  const netns& in_net,
+                                  std::uint32_t hash) noexcept {
+  constexpr std::size_t buckets_max = 8;
+  std::size_t drops = 0;
+  const auto is_victim = [&](const nf_conn& ct, dir d) noexcept {
+    return ct.is_confirmed() && !ct.has(status::dying) &&
+           (ct.is_expired(now()) ||
+            (!ct.has(status::assured) && ct.hash_node(d).key().net == in_net.id));
+  };
+  const auto want = [&](const nf_conn& ct, dir d) noexcept {
+    return is_victim(ct, d) ? scan_verdict::take : scan_verdict::next;
+  };
+  // Looked at again under the reference: type-safe memory may have changed hands.
+  const auto take = [&](nf_conn& ct, dir d) noexcept {
+    const bool counts = !ct.is_expired(now());
+    if (is_victim(ct, d) && kill(cpu, ct) && counts) ++drops;
+    put(cpu, ct);
+  };
+  std::size_t bucket = table_.bucket_of(hash);
+  for (std::size_t i = 0; i < buckets_max && drops == 0; ++i, ++bucket) {
+    if (bucket >= table_.bucket_count()) bucket = 0;
+    table_.scan(cpu.local, bucket, want, take);
+  }
+  cpu.stat->early_drop += drops;
+  return drops != 0;
+}
+
 template <ct::table Table>
 nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
                                  netns& in_net,
                                  zone in_zone,
                                  const tuple& reply,
                                  const ct::key& original_key) noexcept {
-  // Reserve, then test, as the kernel does: of two that race for the last place both may be
-  // refused. relaxed: a limit, not an order.
-  const std::size_t reserved = in_net.count.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::size_t max = in_net.policy.max_entries;
-  nf_conn* const ct = max != 0 && reserved > max ? nullptr : table_.alloc(cpu.local);
+  nf_conn* const ct = reserve(cpu, in_net, original_key) ? table_.alloc(cpu.local) : nullptr;
   if (ct == nullptr) {
-    in_net.count.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as above
+    in_net.count.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in reserve()
     return nullptr;
   }
   ct->hash_node(dir::original).set(original_key, dir::original);
@@ -107,9 +192,9 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   return ct;
 }
 
+/// Inserts and counts what went wrong; a clash with a winner is the caller's.
 template <ct::table Table>
-insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct) noexcept {
-  confirm_steps steps(now(), cpu.random.below(30));
+insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct, confirm_steps& steps) noexcept {
   const insert_status outcome = table_.insert(cpu.local, ct, steps);
   switch (outcome) {
     case insert_status::inserted:
@@ -118,9 +203,11 @@ insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct) noexcept {
       ++cpu.stat->chaintoolong;
       break;
     case insert_status::clash:
+      if (steps.winner() != nullptr) return outcome;
       ++cpu.stat->drop;
       break;
     case insert_status::refused:
+      if (steps.is_confirmed_already()) return outcome;  // it lives, and is not ours to bury
       break;
   }
   ++cpu.stat->insert_failed;
@@ -138,7 +225,8 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key_of(original, 0, in_net));
   if (ct == nullptr) return insert_status::refused;
   ct->timeout.store(seconds(timeout_s), std::memory_order_relaxed);  // relaxed: as in before_link()
-  const insert_status outcome = insert(cpu, *ct);
+  confirm_steps steps(now(), cpu.random.below(30), false);
+  const insert_status outcome = insert(cpu, *ct, steps);
   if (outcome == insert_status::inserted) ++cpu.stat->insert;
   put(cpu, *ct);
   return outcome;
@@ -166,6 +254,7 @@ bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
   if ((ct.status.fetch_or(status::dying, std::memory_order_acq_rel) & status::dying) != 0) {
     return false;
   }
+  if (!ct.is_confirmed()) return true;  // nothing to unlink; confirm will refuse it
   table_.unlink(cpu.local, ct);
   ct.net->lists[cpu.index].dying.add(ct);
   put(cpu, ct);  // the table's reference

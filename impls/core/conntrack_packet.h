@@ -139,7 +139,7 @@ nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu,
   if (ct == nullptr) {
     ++cpu.stat->drop;
     s.verdict = verdict::drop;
-    s.reason = "table full: nf_conntrack_max is reached";
+    s.reason = "no entry: nf_conntrack_max is reached, or the netns is going away";
     return nullptr;
   }
   s.info = ctinfo::new_;
@@ -166,13 +166,57 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
   s.info = hit.dir == dir::original ? ctinfo::related : ctinfo::related_reply;
 }
 
-/// Source: nf_conntrack_confirm(), Linux 6.18.
+/// Source: nf_conntrack_confirm(), __nf_conntrack_confirm(), Linux 6.18.
 template <ct::table Table>
 void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   if (s.nfct == nullptr || direction(s.info) == dir::reply) return;
   auto& ct = *static_cast<nf_conn*>(s.nfct);
   if (ct.has(status::confirmed)) return;
-  if (insert(cpu, ct) != insert_status::inserted) s.verdict = verdict::drop;
+  const std::uint8_t protonum = ct.tuple(dir::original).dst.protonum;
+  confirm_steps steps(now(), cpu.random.below(30), find_l4proto(protonum).resolves_clash);
+  const insert_status outcome = insert(cpu, ct, steps);
+  if (outcome == insert_status::inserted) {
+    if (steps.is_reply_only()) ++cpu.stat->clash_resolve;
+  } else if (steps.winner() != nullptr) {
+    merge(cpu, s, *steps.winner());
+  } else {
+    s.verdict = verdict::drop;
+  }
+}
+
+/// The packet goes over to the entry that was first, with its ctinfo and what it counted.
+/// Takes over the reference on `winner`. Source: __nf_ct_resolve_clash(), Linux 6.18.
+template <ct::table Table>
+void conntrack<Table>::merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept {
+  auto& loser = *static_cast<nf_conn*>(s.nfct);
+  const std::size_t d = index(direction(s.info));
+  // relaxed: statistics.
+  if (loser.counters[d].packets.load(std::memory_order_relaxed) != 0) {
+    const std::uint64_t bytes = loser.counters[d].bytes.load(std::memory_order_relaxed);
+    winner.counters[d].packets.fetch_add(1, std::memory_order_relaxed);    // relaxed: see above
+    winner.counters[d].bytes.fetch_add(bytes, std::memory_order_relaxed);  // relaxed: see above
+  }
+  s.nfct = &winner;
+  s.conn_id = winner.id;
+  ++cpu.stat->clash_resolve;
+  loser.net->lists[cpu.index].dying.add(loser);
+  put(cpu, loser);
+}
+
+/// Gives an unconfirmed entry another reply tuple, as NAT does. False: it is too late for that.
+/// Source: nf_conntrack_alter_reply(), nf_nat_setup_info(), Linux 6.18.
+template <ct::table Table>
+bool conntrack<Table>::alter_reply(skb& s, const tuple& reply) noexcept {
+  auto* const ct = static_cast<nf_conn*>(s.nfct);
+  if (ct == nullptr || ct->has(status::confirmed | status::dying)) return false;
+  const tuple original = ct->tuple(dir::original);
+  const bool is_source = reply.dst.addr != original.src.addr || reply.dst.id != original.src.id;
+  const bool is_destination =
+      reply.src.addr != original.dst.addr || reply.src.id != original.dst.id;
+  ct->hash_node(dir::reply).set(key_of(reply, ct->zone.id_for(dir::reply), *ct->net), dir::reply);
+  ct->set((is_source ? status::src_nat : 0U) | (is_destination ? status::dst_nat : 0U) |
+          status::src_nat_done | status::dst_nat_done);
+  return true;
 }
 
 }  // namespace ct::core

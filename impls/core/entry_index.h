@@ -34,6 +34,7 @@ class entry_index {
 
   void insert(nf_conn& e) noexcept {
     for (tuplehash& node : e.tuplehash) {
+      if (!is_linked_by(e, node.dir())) continue;
       locked_chain& chain = chains_.of(node.hash());
       const std::lock_guard guard(chain);
       chain.push_front(node);
@@ -42,6 +43,7 @@ class entry_index {
 
   void remove(nf_conn& e) noexcept {
     for (tuplehash& node : e.tuplehash) {
+      if (!is_linked_by(e, node.dir())) continue;
       const std::lock_guard guard(chains_.of(node.hash()));
       locked_chain::remove(node);
     }
@@ -52,6 +54,7 @@ class entry_index {
     return chains_[bucket].scan(want, take);
   }
   std::size_t bucket_count() const noexcept { return chains_.size(); }
+  std::size_t bucket_of(std::uint32_t hash) const noexcept { return chains_.index_of(hash); }
   std::size_t memory_bytes() const noexcept { return chains_.memory_bytes(); }
 
   /// At rest: every chain is sound, every node lies where its hash says, with its entry's other
@@ -62,8 +65,9 @@ class entry_index {
       if (!chain.is_valid()) return false;
       for (tuplehash* node = chain.first(); node != nullptr; node = locked_chain::next(*node)) {
         if (&chains_.of(node->hash()) != &chain || !is_known(*node)) return false;
-        if (!locked_chain::is_linked(entry_of(*node, node->dir()).hash_node(!node->dir())))
-          return false;
+        const nf_conn& e = entry_of(*node, node->dir());
+        const dir other = !node->dir();
+        if (is_linked_by(e, other) != locked_chain::is_linked(e.hash_node(other))) return false;
       }
     }
     return true;

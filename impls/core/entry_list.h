@@ -33,6 +33,13 @@ class alignas(64) entry_list {
     if (ct.list != nullptr) ct.list->unlink(ct);
   }
 
+  /// Shows every entry while the list is locked: none of them can be freed meanwhile.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    const std::lock_guard guard(lock_);
+    for (const nf_conn* ct = head_; ct != nullptr; ct = ct->list_next) visit(*ct);
+  }
+
   std::size_t size() const noexcept {
     const std::lock_guard guard(lock_);
     return size_;

@@ -37,6 +37,7 @@ struct netns {
   const core::policy policy;
   // Atomic: entries that were allocated here and not freed yet (nf_conntrack_count).
   alignas(64) std::atomic<std::size_t> count{0};
+  std::atomic<bool> is_exiting{false};  // no new entries
   // Each list has its own lock.
   std::array<cpu_lists, cpus_max> lists;  // [cpu]
 };

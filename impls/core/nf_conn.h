@@ -194,6 +194,11 @@ struct nf_conn {
   }
 };
 
+/// Is the tuplehash of that direction one that the table links? A reply-only entry has but one.
+inline bool is_linked_by(const nf_conn& ct, dir d) {
+  return d == dir::reply || !ct.has(status::nat_clash);
+}
+
 /// The entry that a node belongs to.
 inline nf_conn& entry_of(tuplehash& node, dir d) {
   return *reinterpret_cast<nf_conn*>(&node - index(d));

@@ -106,6 +106,7 @@ struct steps {
   std::size_t limit = 1000;
   std::uint32_t now = start_jiffy;
   census* watch = nullptr;
+  clash_answer answer = clash_answer::refuse;
   // Found out.
   std::string calls{};        // m(ay_insert) c(lash) b(efore_link) a(fter_link)
   nf_conn* winner = nullptr;  // referenced
@@ -116,13 +117,16 @@ struct steps {
     return is_welcome && !e.has(status::confirmed | status::dying);
   }
   std::size_t chain_limit() const { return limit; }
-  void clash(nf_conn& w, dir d) {
+  clash_answer clash(nf_conn& w, dir d) {
+    if (winner != nullptr) (void)winner->put();  // never the last one: the table has another
     calls += 'c';
     w.get();
     winner = &w;
     winner_dir = d;
+    return answer;
   }
   void before_link(nf_conn& e) {
+    if (winner != nullptr) e.set(status::nat_clash);  // the answer was link_reply
     calls += 'b';
     // relaxed: the entry is private; linking it publishes this.
     e.timeout.fetch_add(now, std::memory_order_relaxed);

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -151,6 +152,21 @@ class system final : public ct_system {
       return won;
     }
 
+    std::size_t kill_if(const std::function<bool(const conn&)>& chosen) override {
+      const std::size_t killed =
+          owner_.core_.kill_if(state_, [&](nf_conn& ct) { return chosen(owner_.view(ct)); });
+      quiescent();
+      return killed;
+    }
+    bool alter_reply(skb& packet, const tuple& reply) noexcept override {
+      return owner_.core_.alter_reply(packet, reply);
+    }
+    std::vector<netns_holder> exit_netns(netns_id id) override {
+      std::vector<netns_holder> left = owner_.core_.exit_netns(state_, id);
+      quiescent();
+      return left;
+    }
+
     void advance(std::uint64_t jiffies64) noexcept override {
       owner_.core_.advance(state_, jiffies64);
       quiescent();
@@ -241,9 +257,11 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
   if (!core_.table().is_valid()) return "the table's own invariants do not hold (is_valid)";
   std::string broken;
   std::map<std::uint64_t, std::array<int, 2>> links;  // [id][dir]
+  std::set<std::uint64_t> reply_only;                 // ids
   for (const dir d : {dir::original, dir::reply}) {
     core_.for_each(state_of(on), d, [&](nf_conn& ct) {
       ++links[ct.id][index(d)];
+      if (ct.has(status::nat_clash)) reply_only.insert(ct.id);
       const auto who = [&] { return "entry " + std::to_string(ct.id); };
       if (ct.has(status::dying)) broken = who() + " is dying and still in the table";
       // relaxed: at rest nobody writes it; 2 are the table's and the walk's.
@@ -253,7 +271,8 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
     });
   }
   for (const auto& [id, times] : links) {
-    if (times != std::array{1, 1}) {
+    const bool is_reply_only = reply_only.contains(id);
+    if (times != std::array{is_reply_only ? 0 : 1, 1}) {
       broken = "entry " + std::to_string(id) + " is linked " + std::to_string(times[0]) +
                " times as original and " + std::to_string(times[1]) + " times as reply";
     }

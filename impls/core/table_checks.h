@@ -178,6 +178,41 @@ finding refused_leaves_nothing() {
   });
 }
 
+/// An entry that lost its original tuple to another and is linked by its reply tuple alone.
+template <class T>
+finding reply_only_entry_comes_and_goes() {
+  return find_out([] {
+    bench_of_one<T> t;
+    small_core<T>& core = t.core;
+    typename T::local& l = t.l;
+    nf_conn& winner = core.add(l, make_key(1), make_key(2));
+    nf_conn& one = core.make(l, make_key(1), make_key(9));
+    steps s{.answer = clash_answer::link_reply};
+    demand(core.insert(l, one, s) == insert_status::inserted,
+           "B.1 an entry was refused although its reply tuple is free and asked for");
+    demand(s.calls == "mcba", "B.1 steps ran as '" + s.calls + "', not as 'mcba'");
+    demand(s.winner == &winner, "C.2 wrong winner named to a reply-only entry");
+    demand(core.count_nodes(l) == 3, "C.1 a scan shows more than the reply of a reply-only entry");
+    demand(core.whom(l, make_key(1)) == &winner, "C.1 the winner's original tuple was taken over");
+    demand(core.whom(l, make_key(9)) == &one, "A.1 a reply-only entry is not found");
+    demand(core.table.is_valid(), "B.1 is_valid() is false with a reply-only entry");
+
+    nf_conn& late = core.make(l, make_key(1), make_key(9));
+    steps again{.answer = clash_answer::link_reply};
+    demand(core.insert(l, late, again) == insert_status::clash,
+           "C.2 a reply-only entry was linked although its reply tuple is taken");
+    demand(again.calls == "mcc" && again.winner == &one, "C.2 the second clash named another");
+    core.put(l, late);
+
+    core.bury(l, one);
+    demand(core.whom(l, make_key(9)) == nullptr, "D.2 a killed reply-only entry is found");
+    demand(core.whom(l, make_key(1)) == &winner && core.whom(l, make_key(2)) == &winner,
+           "D.2 the winner went with the reply-only entry");
+    demand(core.count_nodes(l) == 2 && core.table.is_valid(), "D.2 unlink left something behind");
+    core.bury(l, winner);
+  });
+}
+
 /// A loser's keys, and the winner and direction that must be named.
 struct clash_case {
   std::string_view name;

@@ -64,6 +64,12 @@ TEMPLATE_LIST_TEST_CASE("a clash in any pair of tuples leaves nothing behind and
                       clash_leaves_nothing_and_names_the_winner<TestType>);
 }
 
+TEMPLATE_LIST_TEST_CASE("a reply-only entry comes and goes by its reply tuple alone",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::c2), reply_only_entry_comes_and_goes<TestType>);
+}
+
 TEMPLATE_LIST_TEST_CASE(
     "an entry may lie in one bucket with both tuples, even if they are one flow",
     "[table]",

@@ -43,6 +43,10 @@ enum class fault {
   forgets_crossing_clash,
   names_reply_winner,
   leaves_original_after_clash,
+  links_both_for_one,
+  ignores_clash_on_reply_of_one,
+  refuses_one,
+  unlinks_both_for_one,
   answers_original_of_one_flow,
   counts_one_node_too_few,
   counts_one_node_too_many,
@@ -133,7 +137,8 @@ class faulty {
     }
     if (Fault == fault::searches_before_locking) step_aside(guard);
     steps.before_link(e);
-    nodes_.push_back(&e.tuplehash[0]);
+    const bool links_original = is_linked_by(e, dir::original);
+    if (links_original || Fault == fault::links_both_for_one) nodes_.push_back(&e.tuplehash[0]);
     if (Fault == fault::links_in_two_steps) {
       e.status.fetch_or(status::confirmed, std::memory_order_release);  // release: as after_link
       step_aside(guard);
@@ -150,6 +155,11 @@ class faulty {
       nodes_.erase(at == nodes_.begin() ? nodes_.end() - 1 : at - 1);
     }
     std::erase(nodes_, &e.tuplehash[0]);
+    if (Fault == fault::unlinks_both_for_one) {
+      // As a map would: by key, whoever is there.
+      const key k = e.hash_node(dir::original).key();
+      std::erase_if(nodes_, [&k](const tuplehash* node) { return node->matches(k); });
+    }
     if (Fault == fault::unlinks_in_two_steps) step_aside(guard);
     if (Fault != fault::keeps_reply_linked) std::erase(nodes_, &e.tuplehash[1]);
     if (Fault == fault::frees_at_unlink) slab_.free(l.magazine, e);
@@ -168,6 +178,7 @@ class faulty {
     return is_finished;
   }
   std::size_t bucket_count() const noexcept { return 1; }
+  std::size_t bucket_of(std::uint32_t) const noexcept { return 0; }
   void quiescent(local&) noexcept {}
   std::size_t memory_bytes() const noexcept { return slab_.memory_bytes(); }
   bool is_valid() const { return true; }  // no help for the checks
@@ -202,7 +213,10 @@ class faulty {
         tuplehash& node = *nodes_[i];
         const bool is_same_way = Fault != fault::forgets_crossing_clash || node.dir() == d;
         if (node.matches(k) && is_same_way) {
-          steps.clash(entry_of(node, node.dir()), node.dir());
+          const clash_answer answer = steps.clash(entry_of(node, node.dir()), node.dir());
+          const bool goes_on = answer == clash_answer::link_reply && Fault != fault::refuses_one;
+          if (d == dir::original && goes_on) break;
+          if (goes_on && Fault == fault::ignores_clash_on_reply_of_one) break;
           return insert_status::clash;
         }
         // One bucket for every hash.
@@ -261,6 +275,7 @@ TEST_CASE("a sound table passes every check") {
   CHECK(unconfirmed_is_not_found<sound>().empty());
   CHECK(refused_leaves_nothing<sound>().empty());
   CHECK(clash_leaves_nothing_and_names_the_winner<sound>().empty());
+  CHECK(reply_only_entry_comes_and_goes<sound>().empty());
   CHECK(both_tuples_in_one_bucket<sound>().empty());
   CHECK(chain_limit_is_the_kernels<sound>().empty());
   CHECK(unlink_removes_both_and_only_those<sound>().empty());
@@ -298,6 +313,11 @@ TEST_CASE("an insert that links what it must not, or forgets to look, is found o
   check_names(
       clash_leaves_nothing_and_names_the_winner<faulty<fault::leaves_original_after_clash>>(),
       "C.2");
+  check_names(reply_only_entry_comes_and_goes<faulty<fault::links_both_for_one>>(), "C.1");
+  check_names(reply_only_entry_comes_and_goes<faulty<fault::ignores_clash_on_reply_of_one>>(),
+              "C.2");
+  check_names(reply_only_entry_comes_and_goes<faulty<fault::refuses_one>>(), "B.1");
+  check_names(reply_only_entry_comes_and_goes<faulty<fault::unlinks_both_for_one>>(), "D.2");
   check_names(chain_limit_is_the_kernels<faulty<fault::counts_one_node_too_few>>(), "B.4");
   check_names(chain_limit_is_the_kernels<faulty<fault::counts_one_node_too_many>>(), "B.4");
 }

@@ -91,18 +91,22 @@ class table {
       const key k = e.hash_node(d).key();
       const auto at = map_.find(k);
       if (at == map_.end()) continue;
-      steps.clash(*at->second, answer(*at->second, k));
-      return insert_status::clash;
+      const clash_answer wanted = steps.clash(*at->second, answer(*at->second, k));
+      if (d == dir::reply || wanted == clash_answer::refuse) return insert_status::clash;
     }
     steps.before_link(e);
-    for (const dir d : {dir::original, dir::reply}) map_.emplace(e.hash_node(d).key(), &e);
+    for (const dir d : {dir::original, dir::reply}) {
+      if (core::is_linked_by(e, d)) map_.emplace(e.hash_node(d).key(), &e);
+    }
     steps.after_link(e);
     return insert_status::inserted;
   }
 
   void unlink(local&, entry& e) noexcept {
     const std::lock_guard guard(mutex_);
-    for (const dir d : {dir::original, dir::reply}) map_.erase(e.hash_node(d).key());
+    for (const dir d : {dir::original, dir::reply}) {
+      if (core::is_linked_by(e, d)) map_.erase(e.hash_node(d).key());
+    }
   }
 
   void free(local& l, entry& e) noexcept { slab_.free(l.magazine, e); }
@@ -115,6 +119,9 @@ class table {
     return is_finished;
   }
   std::size_t bucket_count() const noexcept { return bucket_count_; }
+  std::size_t bucket_of(std::uint32_t hash) const noexcept {
+    return map_.bucket({.words = {}, .hash = hash, .zone = 0, .net = 0});  // by the hash alone
+  }
 
   void quiescent(local&) noexcept {}
   /// The map's part is what its nodes and buckets need; what malloc adds is not known.
@@ -131,7 +138,8 @@ class table {
     for (const auto& [k, e] : map_) {
       const dir d = answer(*e, k);
       const auto other = map_.find(e->hash_node(!d).key());
-      if (!e->hash_node(d).matches(k) || other == map_.end() || other->second != e) return false;
+      const bool has_other = other != map_.end() && other->second == e;
+      if (!e->hash_node(d).matches(k) || has_other != core::is_linked_by(*e, !d)) return false;
       // relaxed: at rest.
       if (!e->is_confirmed() || e->use.load(std::memory_order_relaxed) == 0) return false;
     }

@@ -53,6 +53,7 @@ class table {
     return true;
   }
   std::size_t bucket_count() const noexcept { return 1; }
+  std::size_t bucket_of(std::uint32_t) const noexcept { return 0; }
 
   void quiescent(local&) noexcept {}
   std::size_t memory_bytes() const noexcept { return slab_.memory_bytes(); }

@@ -113,6 +113,10 @@ class chained {
   template <class Want, class Take>
   bool scan(local& cpu, std::size_t bucket, Want&& want, Take&& take) noexcept;
   std::size_t bucket_count() const noexcept { return bucket_count_; }
+  /// Spreads 32 bits of hash over any number of buckets without a division (reciprocal_scale).
+  std::size_t bucket_of(std::uint32_t hash) const noexcept {
+    return std::uint64_t{hash} * bucket_count_ >> 32;
+  }
   void quiescent(local&) noexcept { Flavour::quiescent(); }
   std::size_t memory_bytes() const noexcept {
     return array_.bytes().size() + memory_.memory_bytes();
@@ -152,13 +156,12 @@ class chained {
   static constexpr bool is_nulls(std::uintptr_t link) { return (link & 1) != 0; }
   static node& node_at(std::uintptr_t link) { return *reinterpret_cast<node*>(link); }
 
-  /// Spreads 32 bits of hash over any number of buckets without a division (reciprocal_scale).
-  std::size_t bucket_of(std::uint32_t hash) const {
-    return std::uint64_t{hash} * bucket_count_ >> 32;
-  }
-
-  template <class Steps>
-  insert_status search(std::size_t bucket, const key& k, Steps& steps) noexcept;
+  /// The linked node that answers to `k`, or none, or why the search was given up.
+  struct search_result {
+    node* found = nullptr;
+    bool is_too_long = false;
+  };
+  search_result search(std::size_t bucket, const key& k, std::size_t limit) const noexcept;
   static void link(head& at, node& n) noexcept;
   static void unlink(node& n) noexcept;
 
@@ -235,23 +238,19 @@ void chained<Flavour>::prefetch(local&, std::span<const std::uint32_t> hashes) c
 }
 
 template <class Flavour>
-template <class Steps>
-insert_status chained<Flavour>::search(std::size_t bucket, const key& k, Steps& steps) noexcept {
+typename chained<Flavour>::search_result
+chained<Flavour>::search(std::size_t bucket, const key& k, std::size_t limit) const noexcept {
   std::size_t passed = 0;
   // relaxed: the bucket's lock is held; the chain cannot change, and its nodes were published under
   // it.
   std::uintptr_t at = heads_[bucket].load(std::memory_order_relaxed);
   while (!is_nulls(at)) {
     node& n = node_at(at);
-    if (n.matches(k)) {
-      const dir d = n.dir();
-      steps.clash(core::entry_of(n, d), d);
-      return insert_status::clash;
-    }
-    if (passed++ > steps.chain_limit()) return insert_status::chain_too_long;
+    if (n.matches(k)) return {.found = &n};
+    if (passed++ > limit) return {.is_too_long = true};
     at = n.next.load(std::memory_order_relaxed);  // relaxed: as above
   }
-  return insert_status::inserted;
+  return {};
 }
 
 template <class Flavour>
@@ -263,12 +262,17 @@ insert_status chained<Flavour>::insert(local&, entry& ct, Steps& steps) noexcept
   const std::size_t reply_bucket = bucket_of(reply.hash());
   const both_locked guard(*this, original_bucket, reply_bucket);
   if (!steps.may_insert(ct)) return insert_status::refused;
-  for (const auto& [bucket, n] : {std::pair{original_bucket, &original}, {reply_bucket, &reply}}) {
-    const insert_status outcome = search(bucket, n->key(), steps);
-    if (outcome != insert_status::inserted) return outcome;
+  for (node* const n : {&original, &reply}) {
+    const std::size_t bucket = n == &reply ? reply_bucket : original_bucket;
+    const search_result met = search(bucket, n->key(), steps.chain_limit());
+    if (met.is_too_long) return insert_status::chain_too_long;
+    if (met.found == nullptr) continue;
+    const dir winner_dir = met.found->dir();
+    const clash_answer answer = steps.clash(core::entry_of(*met.found, winner_dir), winner_dir);
+    if (n == &reply || answer == clash_answer::refuse) return insert_status::clash;
   }
   steps.before_link(ct);
-  link(heads_[original_bucket], original);
+  if (core::is_linked_by(ct, dir::original)) link(heads_[original_bucket], original);
   link(heads_[reply_bucket], reply);
   steps.after_link(ct);
   return insert_status::inserted;
@@ -279,7 +283,7 @@ void chained<Flavour>::unlink(local&, entry& ct) noexcept {
   node& original = ct.hash_node(dir::original);
   node& reply = ct.hash_node(dir::reply);
   const both_locked guard(*this, bucket_of(original.hash()), bucket_of(reply.hash()));
-  unlink(original);
+  if (core::is_linked_by(ct, dir::original)) unlink(original);
   unlink(reply);
 }
 

@@ -111,6 +111,7 @@ class table {
     return buckets_[bucket].scan(want, take);
   }
   std::size_t bucket_count() const noexcept { return buckets_.size(); }
+  std::size_t bucket_of(std::uint32_t hash) const noexcept { return buckets_.index_of(hash); }
 
   void quiescent(local&) noexcept {}
   std::size_t memory_bytes() const noexcept {
@@ -121,11 +122,13 @@ class table {
   bool is_valid() const;
 
  private:
-  enum class search_result : std::uint8_t { absent, present, too_long };
-
-  /// The kernel's count: `limit` + 1 other nodes may be passed.
-  template <class Steps>
-  search_result search(core::tuplehash& wanted, std::size_t limit, Steps& steps) noexcept;
+  /// The linked node that answers to `k`, or none, or why the search was given up. The kernel's
+  /// count: `limit` + 1 other nodes may be passed.
+  struct search_result {
+    core::tuplehash* node = nullptr;
+    bool is_too_long = false;
+  };
+  search_result search(const key& k, std::size_t limit) const noexcept;
 
   // Immutable but for the chains, each guarded by its own lock.
   core::chain_array buckets_;
@@ -164,47 +167,37 @@ insert_status table::insert(local&, entry& e, Steps& steps) noexcept {
   const core::both_locked guard(original_bucket, reply_bucket);
 
   if (!steps.may_insert(e)) return insert_status::refused;
-  const std::size_t limit = steps.chain_limit();
   for (core::tuplehash& node : e.tuplehash) {
-    switch (search(node, limit, steps)) {
-      case search_result::present:
-        return insert_status::clash;
-      case search_result::too_long:
-        return insert_status::chain_too_long;
-      case search_result::absent:
-        break;
-    }
+    const search_result met = search(node.key(), steps.chain_limit());
+    if (met.is_too_long) return insert_status::chain_too_long;
+    if (met.node == nullptr) continue;
+    const dir winner_dir = met.node->dir();
+    const clash_answer answer = steps.clash(core::entry_of(*met.node, winner_dir), winner_dir);
+    if (&node == &reply || answer == clash_answer::refuse) return insert_status::clash;
   }
   steps.before_link(e);
-  original_bucket.push_front(original);
+  if (core::is_linked_by(e, dir::original)) original_bucket.push_front(original);
   reply_bucket.push_front(reply);
   steps.after_link(e);
   return insert_status::inserted;
 }
 
-template <class Steps>
-table::search_result table::search(core::tuplehash& wanted,
-                                   std::size_t limit,
-                                   Steps& steps) noexcept {
-  const key k = wanted.key();
+inline table::search_result table::search(const key& k, std::size_t limit) const noexcept {
   std::size_t passed = 0;
   core::tuplehash* node = buckets_.of(k.hash).first();
   for (; node != nullptr; node = core::locked_chain::next(*node)) {
-    if (node->matches(k)) {
-      steps.clash(core::entry_of(*node, node->dir()), node->dir());
-      return search_result::present;
-    }
+    if (node->matches(k)) return {.node = node};
     if (core::locked_chain::is_cursor(*node)) continue;
-    if (passed++ > limit) return search_result::too_long;
+    if (passed++ > limit) return {.is_too_long = true};
   }
-  return search_result::absent;
+  return {};
 }
 
 inline void table::unlink(local&, entry& e) noexcept {
   core::tuplehash& original = e.hash_node(dir::original);
   core::tuplehash& reply = e.hash_node(dir::reply);
   const core::both_locked guard(buckets_.of(original.hash()), buckets_.of(reply.hash()));
-  core::locked_chain::remove(original);
+  if (core::is_linked_by(e, dir::original)) core::locked_chain::remove(original);
   core::locked_chain::remove(reply);
 }
 
@@ -216,7 +209,11 @@ inline bool table::is_valid() const {
       const entry& e = core::entry_of(*node, node->dir());
       // relaxed: at rest.
       if (!e.is_confirmed() || e.use.load(std::memory_order_relaxed) == 0) return false;
-      if (!core::locked_chain::is_linked(e.hash_node(!node->dir()))) return false;
+      const dir other_dir = !node->dir();
+      if (core::is_linked_by(e, other_dir) !=
+          core::locked_chain::is_linked(e.hash_node(other_dir))) {
+        return false;
+      }
       core::tuplehash* other = bucket.next(*node);
       for (; other != nullptr; other = bucket.next(*other)) {
         const bool is_same_entry = &core::entry_of(*other, other->dir()) == &e;

@@ -52,6 +52,7 @@
 #include "impls/sync/slab.h"
 #include "spec/table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -113,6 +114,7 @@ class table {
     return index_.scan(bucket, want, take);
   }
   std::size_t bucket_count() const noexcept { return index_.bucket_count(); }
+  std::size_t bucket_of(std::uint32_t hash) const noexcept { return index_.bucket_of(hash); }
 
   void quiescent(local&) noexcept {}
   /// The map's part is what its nodes and buckets need; what malloc adds is not known.
@@ -198,7 +200,8 @@ insert_status table::insert(local&, entry& e, Steps& steps) noexcept {
       const map::accessor& element = elements[index(d)];
       if (element.empty() || is_ours[index(d)]) continue;
       core::tuplehash& winner = *element->second;
-      steps.clash(core::entry_of(winner, winner.dir()), winner.dir());
+      const clash_answer answer = steps.clash(core::entry_of(winner, winner.dir()), winner.dir());
+      if (d == dir::original && answer == clash_answer::link_reply) continue;
       status = insert_status::clash;
       break;
     }
@@ -218,11 +221,15 @@ insert_status table::insert(local&, entry& e, Steps& steps) noexcept {
 inline void table::unlink(local&, entry& e) noexcept {
   const both_keys both(e);
   std::array<map::accessor, 2> elements;  // [order]
-  for (std::size_t i = 0; i < both.count; ++i) {
+  for (std::size_t i = 0; i < std::min(both.count, elements.size()); ++i) {
+    // A reply-only entry has one element; the other one is the clash's winner's.
+    if (!core::is_linked_by(e, both.order[i])) continue;
     map_.find(elements[i], both.keys[index(both.order[i])]);
   }
   index_.remove(e);
-  for (std::size_t i = 0; i < both.count; ++i) map_.erase(elements[i]);
+  for (map::accessor& element : elements) {
+    if (!element.empty()) map_.erase(element);
+  }
 }
 
 inline bool table::is_valid() const {

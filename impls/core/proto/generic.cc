@@ -34,6 +34,7 @@ const l4proto generic_l4proto = {
     .pkt_to_tuple = pkt_to_tuple,
     .invert = invert,
     .handle = handle,
+    .resolves_clash = false,
     .can_early_drop = can_early_drop,
 };
 

@@ -84,6 +84,7 @@ const l4proto icmp_l4proto = {
     .pkt_to_tuple = pkt_to_tuple,
     .invert = invert,
     .handle = handle,
+    .resolves_clash = false,
     .can_early_drop = can_early_drop,
 };
 

@@ -63,6 +63,8 @@ struct l4proto {
   bool (*invert)(const tuple& in, tuple& out) noexcept;
   /// Judges a packet that was matched to `ct` (confirmed or new).
   track (*handle)(nf_conn& ct, const packet& pkt, track_context& context) noexcept;
+  /// May a packet whose entry lost at confirm go over to the winner's?
+  bool resolves_clash;
   /// May an ASSURED entry be dropped early, because it is closing?
   bool (*can_early_drop)(const nf_conn& ct) noexcept;
 };

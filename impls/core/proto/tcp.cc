@@ -391,12 +391,13 @@ bool can_early_drop(const nf_conn& ct) noexcept {
 }  // namespace
 
 const l4proto tcp_l4proto = {
-    ipproto::tcp,
-    "tcp",
-    pkt_to_tuple,
-    invert,
-    handle,
-    can_early_drop,
+    .protonum = ipproto::tcp,
+    .name = "tcp",
+    .pkt_to_tuple = pkt_to_tuple,
+    .invert = invert,
+    .handle = handle,
+    .resolves_clash = false,
+    .can_early_drop = can_early_drop,
 };
 
 }  // namespace ct::core

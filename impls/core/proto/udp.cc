@@ -81,6 +81,7 @@ const l4proto udp_l4proto = {
     .pkt_to_tuple = pkt_to_tuple,
     .invert = invert,
     .handle = handle,
+    .resolves_clash = true,
     .can_early_drop = can_early_drop,
 };
 
