@@ -11,8 +11,8 @@ namespace ct::core {
 template <ct::table Table>
 class conntrack<Table>::confirm_steps {
  public:
-  confirm_steps(std::uint32_t now, std::uint32_t below_30)
-      : now_(now), chain_limit_(50 + below_30) {}
+  confirm_steps(std::uint64_t jiffies64, std::uint32_t below_30)
+      : jiffies64_(jiffies64), chain_limit_(50 + below_30) {}
 
   bool may_insert(nf_conn& ct) noexcept {
     entry_list::remove(ct);  // no longer unconfirmed, whatever comes of it
@@ -23,7 +23,10 @@ class conntrack<Table>::confirm_steps {
   void before_link(nf_conn& ct) noexcept {
     // relaxed, both: published by the release in after_link(); until then the entry is found by
     // nobody.
-    ct.timeout.store(ct.timeout.load(std::memory_order_relaxed) + now_, std::memory_order_relaxed);
+    ct.timeout.store(
+        ct.timeout.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(jiffies64_),
+        std::memory_order_relaxed);
+    stamp_start(ct, jiffies64_);
     ct.get();
   }
   void after_link(nf_conn& ct) noexcept {
@@ -33,7 +36,7 @@ class conntrack<Table>::confirm_steps {
   }
 
  private:
-  const std::uint32_t now_;
+  const std::uint64_t jiffies64_;
   const std::size_t chain_limit_;
 };
 
@@ -42,12 +45,11 @@ netns& conntrack<Table>::net(netns_id id) {
   std::atomic<netns*>& slot = nets_[id % netns_max];
   // acquire: pairs with the exchange below: the netns is seen whole.
   if (netns* const known = slot.load(std::memory_order_acquire)) return *known;
-  const policy settings{.acct = options_.acct, .max_entries = options_.max_entries};
   // The mix is drawn from the seed and the number, so that a run repeats whatever order netns
   // appear in.
   const auto mix =
       static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
-  auto made = std::make_unique<netns>(id, mix, settings);
+  auto made = std::make_unique<netns>(id, mix, defaults_);
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
   if (slot.compare_exchange_strong(other,
@@ -79,7 +81,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   // Reserve, then test, as the kernel does: of two that race for the last place both may be
   // refused. relaxed: a limit, not an order.
   const std::size_t reserved = in_net.count.fetch_add(1, std::memory_order_relaxed) + 1;
-  const std::size_t max = in_net.policy.max_entries;
+  const std::size_t max = global_.max_entries;
   nf_conn* const ct = max != 0 && reserved > max ? nullptr : table_.alloc(cpu.local);
   if (ct == nullptr) {
     in_net.count.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as above
@@ -96,10 +98,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   ct->master = nullptr;
   ct->zone = in_zone;
   ct->proto = {};
-  for (conn_counter& c : ct->counters) {
-    c.packets.store(0, std::memory_order_relaxed);  // relaxed: see above
-    c.bytes.store(0, std::memory_order_relaxed);    // relaxed: see above
-  }
+  add_extensions(*ct, in_net.policy);
   in_net.lists[cpu.index].unconfirmed.add(*ct);
   // (2) release; pairs with the acquire in nf_conn::get_unless_zero(): a late reader that gets a
   // reference sees this life of the memory, not the last one.
@@ -109,7 +108,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
 
 template <ct::table Table>
 insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct) noexcept {
-  confirm_steps steps(now(), cpu.random.below(30));
+  confirm_steps steps(jiffies64(), cpu.random.below(30));
   const insert_status outcome = table_.insert(cpu.local, ct, steps);
   switch (outcome) {
     case insert_status::inserted:
@@ -166,6 +165,7 @@ bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
   if ((ct.status.fetch_or(status::dying, std::memory_order_acq_rel) & status::dying) != 0) {
     return false;
   }
+  stamp_stop(ct, jiffies64());
   table_.unlink(cpu.local, ct);
   ct.net->lists[cpu.index].dying.add(ct);
   put(cpu, ct);  // the table's reference

@@ -13,9 +13,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ct::core {
@@ -66,6 +69,33 @@ class system final : public ct_system {
   std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
 
   std::string broken_invariant(ct::cpu& on) override;
+
+  std::optional<conn> entry_of(const skb& s) const override {
+    if (s.nfct == nullptr) return std::nullopt;
+    conn c = view(*static_cast<nf_conn*>(s.nfct));
+    ++c.use;  // the packet's is one to show
+    return c;
+  }
+
+  std::vector<sysctl> sysctls(netns_id net) override {
+    return read_sysctls(core_.sysctls_of(core_.net(net)));
+  }
+  std::string set_sysctl(netns_id net, std::string_view name, std::string_view value) override {
+    sysctl_target to = core_.sysctls_of(core_.net(net));
+    return write_sysctl(to, name, value);
+  }
+  void use_labels(netns_id net, bool are_used) override {
+    core_.net(net).policy.labels_used = are_used;
+  }
+  const timeout_policy* add_timeouts(netns_id net,
+                                     std::uint8_t protonum,
+                                     std::span<const timeout_setting> given,
+                                     std::string& error) override {
+    auto made = make_timeout_policy(core_.net(net).policy, protonum, given, error);
+    if (made == nullptr) return nullptr;
+    const std::lock_guard guard(timeout_policies_lock_);
+    return timeout_policies_.emplace_back(std::move(made)).get();
+  }
 
  private:
   /// Packets that are read ahead, so that their buckets are on the way when their turn comes.
@@ -151,6 +181,12 @@ class system final : public ct_system {
       return won;
     }
 
+    update_status update(const tuple& t, const conn_update& change) noexcept override {
+      const update_status is = owner_.core_.update(state_, t, change);
+      quiescent();
+      return is;
+    }
+
     void advance(std::uint64_t jiffies64) noexcept override {
       owner_.core_.advance(state_, jiffies64);
       quiescent();
@@ -198,6 +234,9 @@ class system final : public ct_system {
   static cpu_state& state_of(ct::cpu& on) { return static_cast<cpu_face&>(on).state_; }
   conn view(nf_conn& ct) const;
 
+  std::mutex timeout_policies_lock_;
+  // Guarded by timeout_policies_lock_; what the pointers lead to is immutable. Entries refer to it.
+  std::vector<std::unique_ptr<const timeout_policy>> timeout_policies_;
   core_type core_;
   mutable std::mutex cpus_lock_;
   // Guarded by cpus_lock_.
@@ -206,6 +245,24 @@ class system final : public ct_system {
       last_ids_{};  // [cpu], so that ids stay unique over detachments
   std::vector<std::unique_ptr<cpu_statistics>> statistics_;  // [cpu]
 };
+
+/// What the entry has beyond what all have.
+inline void view_extensions(const nf_conn& ct, conn& c) {
+  c.has_acct = ct.has_extension(extension::acct);
+  // relaxed, all of these: a dump is no snapshot.
+  for (std::size_t d = 0; c.has_acct && d < 2; ++d) {
+    c.packets[d] = ct.counters[d].packets.load(std::memory_order_relaxed);  // relaxed: see above
+    c.bytes[d] = ct.counters[d].bytes.load(std::memory_order_relaxed);      // relaxed: see above
+  }
+  if (ct.has_extension(extension::timestamp)) {
+    c.start_ns = ct.start_ns.load(std::memory_order_relaxed);  // relaxed: see above
+    c.stop_ns = ct.stop_ns.load(std::memory_order_relaxed);    // relaxed: see above
+  }
+  if (!ct.has_extension(extension::labels)) return;
+  for (std::size_t i = 0; i < c.labels.size(); ++i) {
+    c.labels[i] = ct.labels[i].load(std::memory_order_relaxed);  // relaxed: see above
+  }
+}
 
 /// A copy of what a dump shows; the caller holds a reference, which `use` leaves out.
 template <ct::table Table>
@@ -226,11 +283,7 @@ conn system<Table>::view(nf_conn& ct) const {
     const std::lock_guard guard(ct.lock);
     c.tcp = ct.proto.tcp.state;
   }
-  for (const dir d : {dir::original, dir::reply}) {
-    const conn_counter& counted = ct.counters[index(d)];
-    c.packets[index(d)] = counted.packets.load(std::memory_order_relaxed);  // relaxed: see above
-    c.bytes[index(d)] = counted.bytes.load(std::memory_order_relaxed);      // relaxed: see above
-  }
+  view_extensions(ct, c);
   return c;
 }
 
