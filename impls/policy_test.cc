@@ -392,7 +392,9 @@ TEST_CASE("marks come from packets and from updates, bit by bit") {
     h.pass(back);
     CHECK(h.entry(s).mark == 0);
     // A packet without an entry has nothing to mark.
-    skb broken = h.packet(bytes(request().begin(), request().begin() + 22));
+    bytes cut = request();
+    cut.resize(22);
+    skb broken = h.packet(cut);
     broken.ct_mark = 1;
     CHECK(h.pass(broken).conn_id == 0);
     CHECK(h.broken() == "");
@@ -473,7 +475,9 @@ TEST_CASE("settings and updates while packets pass: no value is torn, the table 
   for_each_impl([&](const impl& which) {
     const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
     std::atomic<bool> is_done{false};
-    std::atomic<int> wrong{0};
+    std::atomic<int> wrong{0};   // of the traffic
+    std::atomic<int> passed{0};  // packets
+    int mistakes = 0;            // of the settings
     std::vector<bytes> packets;
     for (std::uint16_t port = 1; port <= flows; ++port) packets.push_back(request(port));
     std::thread traffic([&] {
@@ -489,24 +493,27 @@ TEST_CASE("settings and updates while packets pass: no value is torn, the table 
           // relaxed: a tally
           if (s.verdict != verdict::accept || !seen) wrong.fetch_add(1, std::memory_order_relaxed);
           on->free_skb({&s, 1});
+          passed.fetch_add(1, std::memory_order_relaxed);  // relaxed: a tally
         }
       }
     });
     {
       const std::unique_ptr<ct::cpu> on = system->attach();
       std::vector<tuple> keys;
+      // relaxed: only that it has begun
+      while (passed.load(std::memory_order_relaxed) < flows) std::this_thread::yield();
       for (int i = 0; i < rounds; ++i) {
         const std::string number = std::to_string(i % 2);
         for (const char* name : {"acct", "timestamp", "tcp_loose"}) {
-          if (!system->set_sysctl(0, name, number).empty()) ++wrong;
+          if (!system->set_sysctl(0, name, number).empty()) ++mistakes;
         }
-        if (!system->set_sysctl(0, "udp_timeout", i % 2 == 0 ? "30" : "40").empty()) ++wrong;
+        if (!system->set_sysctl(0, "udp_timeout", i % 2 == 0 ? "30" : "40").empty()) ++mistakes;
         system->use_labels(0, i % 3 == 0);
         keys.clear();
         system->dump(*on, [&](const conn& c) {
           keys.push_back(c.tuples[0]);
           const std::int32_t left = c.timeout_jiffies / static_cast<std::int32_t>(hz);
-          if (left != 30 && left != 40 && left != 50) ++wrong;
+          if (left != 30 && left != 40 && left != 50) ++mistakes;
         });
         for (const tuple& key : keys) {
           (void)on->update(key, {.timeout_s = 50, .mark = 7, .labels = labels{1}});
@@ -516,6 +523,7 @@ TEST_CASE("settings and updates while packets pass: no value is torn, the table 
       is_done.store(true, std::memory_order_relaxed);  // relaxed: see above
       traffic.join();
       CHECK(wrong.load(std::memory_order_relaxed) == 0);  // relaxed: at rest
+      CHECK(mistakes == 0);
       on->advance(system->jiffies64() + seconds(200));
       on->quiescent();
       CHECK(system->count() == 0);

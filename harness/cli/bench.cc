@@ -111,6 +111,7 @@ outcome run_bench(const bench_arguments& arguments, const context& what) {
   found.exit = report.exit_code();
   found.verdict = bench::verdict_of(report);
   found.figures = bench::figures_of(report);
+  found.figures["sysctls"] = arguments.sysctls;
   found.rows = bench::rows_of(report);
   return found;
 }

@@ -243,6 +243,7 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   if (result.all_agree()) print_state(arguments, result);
   set_verdict(found, player, result);
   found.figures = json_figures(player, result);
+  found.figures["sysctls"] = arguments.sysctls;
   for (const replay_row& row : result.rows) found.rows.push_back(json_row(row));
   return found;
 }

@@ -39,7 +39,7 @@ void expect_known(std::string_view name, std::span<const sysctl> known) {
 
 std::string_view scope_of(const sysctl& one) {
   if (!one.is_writable) return "read only";
-  return one.is_per_netns ? "netns" : "all";
+  return one.is_per_netns ? "netns" : "all netns";
 }
 
 }  // namespace
@@ -77,20 +77,20 @@ std::vector<sysctl_setting> sysctls_of(std::span<const std::string> texts,
 
 outcome list_sysctls(const impl& of) {
   outcome found;
-  const std::vector<sysctl> all = small_system(of)->sysctls(0);
+  const std::vector<sysctl> all = of.make({})->sysctls(0);
   std::size_t width = 0;
   for (const sysctl& one : all) width = std::max(width, one.name.size());
   fmt::print("sysctls (--sysctl NAME=VALUE; net.netfilter.nf_conntrack_ may be left out)\n");
-  fmt::print("  {:<{}}  {:>7}  {:<7}  {:<10}  {:<9}  {}\n",
+  fmt::print("  {:<{}}  {:>7}  {:<7}  {:<12}  {:<9}  {}\n",
              "name",
              width,
              "default",
              "unit",
              "range",
-             "one for",
+             "scope",
              "what it is");
   for (const sysctl& one : all) {
-    fmt::print("  {:<{}}  {:>7}  {:<7}  {:<10}  {:<9}  {}\n",
+    fmt::print("  {:<{}}  {:>7}  {:<7}  {:<12}  {:<9}  {}\n",
                one.name,
                width,
                one.value,

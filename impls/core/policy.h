@@ -23,14 +23,14 @@ template <class T>
 class setting {
  public:
   constexpr setting(T value = {}) : value_(value) {}
-  setting(const setting& other) : value_(other.load()) {}
-  setting& operator=(const setting& other) { return *this = other.load(); }
+  setting(const setting& other) : value_(other.get()) {}
+  setting& operator=(const setting& other) { return *this = other.get(); }
   setting& operator=(T value) {
     value_.store(value, std::memory_order_relaxed);  // relaxed: a setting orders nothing
     return *this;
   }
-  T load() const { return value_.load(std::memory_order_relaxed); }  // relaxed: see above
-  operator T() const { return load(); }
+  T get() const { return value_.load(std::memory_order_relaxed); }  // relaxed: see above
+  operator T() const { return get(); }
 
  private:
   std::atomic<T> value_;

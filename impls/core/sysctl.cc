@@ -32,7 +32,7 @@ struct definition {
 };
 
 template <auto Member>
-using value_of = decltype((std::declval<policy&>().*Member).load());
+using value_of = decltype((std::declval<policy&>().*Member).get());
 
 /// A timeout: seconds outside, jiffies inside.
 template <auto Member>
@@ -42,7 +42,7 @@ constexpr definition timeout(std::string_view name, std::string_view meaning) {
           meaning,
           int_max / hz,
           scope::netns,
-          [](const sysctl_target& from) -> std::uint64_t { return (from.own.*Member).load() / hz; },
+          [](const sysctl_target& from) -> std::uint64_t { return (from.own.*Member).get() / hz; },
           [](sysctl_target& to, std::uint64_t value) {
             to.own.*Member = seconds(static_cast<std::uint32_t>(value));
           }};
@@ -56,7 +56,7 @@ constexpr definition tcp_timeout(std::string_view name, std::string_view meaning
           int_max / hz,
           scope::netns,
           [](const sysctl_target& from) -> std::uint64_t {
-            return from.own.tcp_timeout[Slot].load() / hz;
+            return from.own.tcp_timeout[Slot].get() / hz;
           },
           [](sysctl_target& to, std::uint64_t value) {
             to.own.tcp_timeout[Slot] = seconds(static_cast<std::uint32_t>(value));
@@ -75,7 +75,7 @@ constexpr definition number(std::string_view name,
           meaning,
           max,
           scope::netns,
-          [](const sysctl_target& from) -> std::uint64_t { return (from.own.*Member).load(); },
+          [](const sysctl_target& from) -> std::uint64_t { return (from.own.*Member).get(); },
           [](sysctl_target& to, std::uint64_t value) {
             to.own.*Member = static_cast<value_type>(value);
           }};
@@ -93,7 +93,7 @@ constexpr definition global_number(std::string_view name, std::string_view meani
           meaning,
           int_max,
           scope::all,
-          [](const sysctl_target& from) -> std::uint64_t { return (from.global.*Member).load(); },
+          [](const sysctl_target& from) -> std::uint64_t { return (from.global.*Member).get(); },
           [](sysctl_target& to, std::uint64_t value) {
             to.global.*Member = static_cast<std::size_t>(value);
           }};
@@ -117,8 +117,7 @@ constexpr std::array definitions = {
                               "verify checksums (kept; none is verified here)"),
     number<&policy::log_invalid>("nf_conntrack_log_invalid",
                                  "",
-                                 "protocol whose invalid packets are logged, 255: all (kept; "
-                                 "every packet says its reason here)",
+                                 "protocol to log invalid packets of (kept; no log here)",
                                  u8_max),
     global_number<&global_policy::expect_max>("nf_conntrack_expect_max",
                                               "expectations that there may be"),

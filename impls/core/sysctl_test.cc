@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The list of sysctls against Linux's, timeout policies, and what single entries have.
 #include "impls/core/sysctl.h"
 
 #include "impls/core/extensions.h"
@@ -147,7 +148,7 @@ TEST_CASE("each TCP timeout has its own slot") {
     const timeouts before = s.own;
     CHECK(s.write("tcp_timeout_" + name, "77") == "");
     for (std::size_t i = 0; i < tcp_timeout_count; ++i) {
-      CHECK(s.own.tcp_timeout[i] == (i == slot ? seconds(77) : before.tcp_timeout[i].load()));
+      CHECK(s.own.tcp_timeout[i] == (i == slot ? seconds(77) : before.tcp_timeout[i].get()));
     }
   }
 }

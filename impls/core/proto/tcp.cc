@@ -291,7 +291,7 @@ void finish(nf_conn& ct,
     // the other side's, seen live on 6.18.44.
     if (kind == tcp_kind::syn && t.from == tcp_state::syn_sent) return;
     if (t.to == tcp_state::established) {
-      timeout = std::min(timeout, context.timeouts.tcp_timeout[tcp_timeout_unack].load());
+      timeout = std::min(timeout, context.timeouts.tcp_timeout[tcp_timeout_unack].get());
     }
   } else if (t.to == tcp_state::established &&
              (t.from == tcp_state::syn_recv || t.from == tcp_state::established)) {
