@@ -13,9 +13,11 @@
 #include "impls/core/policy.h"
 #include "impls/core/timeout_policy.h"
 #include "spec/jiffies.h"
+#include "spec/nf_conn.h"
 #include "spec/policy.h"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace ct::core {
@@ -24,19 +26,19 @@ namespace ct::core {
 inline void add_extensions(nf_conn& ct, const policy& settings) {
   ct.extensions = 0;
   if (settings.acct) {
-    ct.extensions |= extension::acct;
+    ct.extensions |= ext::acct;
     for (conn_counter& c : ct.counters) {
       c.packets.store(0, std::memory_order_relaxed);  // relaxed: private until it is linked
       c.bytes.store(0, std::memory_order_relaxed);    // relaxed: see above
     }
   }
   if (settings.timestamp) {
-    ct.extensions |= extension::timestamp;
+    ct.extensions |= ext::timestamp;
     ct.start_ns.store(0, std::memory_order_relaxed);  // relaxed: see above
     ct.stop_ns.store(0, std::memory_order_relaxed);   // relaxed: see above
   }
   if (settings.labels_used) {
-    ct.extensions |= extension::labels;
+    ct.extensions |= ext::labels;
     for (auto& word : ct.labels) word.store(0, std::memory_order_relaxed);  // relaxed: see above
   }
 }
@@ -45,12 +47,12 @@ inline void add_extensions(nf_conn& ct, const policy& settings) {
 inline void add_timeouts(nf_conn& ct, const timeout_policy* own) {
   if (own == nullptr || !own->is_for(ct.tuple(dir::original).dst.protonum)) return;
   ct.own_timeouts = &own->values();
-  ct.extensions |= extension::timeout;
+  ct.extensions |= ext::timeout;
 }
 
 /// The entry's own timeouts, or those of its netns.
 inline const timeouts& timeouts_of(const nf_conn& ct, const policy& settings) {
-  return ct.has_extension(extension::timeout) ? *ct.own_timeouts : settings;
+  return ct.has_extension(ext::timeout) ? *ct.own_timeouts : settings;
 }
 
 /// Nanoseconds since the clock of the system began.
@@ -60,19 +62,38 @@ constexpr std::uint64_t clock_ns(std::uint64_t jiffies64) {
 
 /// At confirm.
 inline void stamp_start(nf_conn& ct, std::uint64_t jiffies64) {
-  if (!ct.has_extension(extension::timestamp)) return;
+  if (!ct.has_extension(ext::timestamp)) return;
   // relaxed: private until it is linked.
   ct.start_ns.store(clock_ns(jiffies64), std::memory_order_relaxed);
 }
 
-/// By the one who claimed its deletion: now, or the moment at which it expired.
+/// By the one who claimed its deletion, ahead of the destroy event: now, or the moment at which it
+/// expired.
 inline void stamp_stop(nf_conn& ct, std::uint64_t jiffies64) {
-  if (!ct.has_extension(extension::timestamp)) return;
+  if (!ct.has_extension(ext::timestamp)) return;
   // relaxed, both: what a dump shows of an entry that goes is no snapshot.
   const std::int32_t left = jiffies_between(static_cast<std::uint32_t>(jiffies64),
                                             ct.timeout.load(std::memory_order_relaxed));
   const std::uint64_t late = left < 0 ? static_cast<std::uint64_t>(-std::int64_t{left}) : 0;
   ct.stop_ns.store(clock_ns(jiffies64 - late), std::memory_order_relaxed);  // relaxed: see above
+}
+
+/// Into a copy of the entry for dumps and events: what it has beyond what all have.
+inline void show_extensions(const nf_conn& ct, conn& c) {
+  c.has_acct = ct.has_extension(ext::acct);
+  // relaxed, all of these: a dump is no snapshot.
+  for (std::size_t d = 0; c.has_acct && d < 2; ++d) {
+    c.packets[d] = ct.counters[d].packets.load(std::memory_order_relaxed);  // relaxed: see above
+    c.bytes[d] = ct.counters[d].bytes.load(std::memory_order_relaxed);      // relaxed: see above
+  }
+  if (ct.has_extension(ext::timestamp)) {
+    c.start_ns = ct.start_ns.load(std::memory_order_relaxed);  // relaxed: see above
+    c.stop_ns = ct.stop_ns.load(std::memory_order_relaxed);    // relaxed: see above
+  }
+  if (!ct.has_extension(ext::labels)) return;
+  for (std::size_t i = 0; i < c.labels.size(); ++i) {
+    c.labels[i] = ct.labels[i].load(std::memory_order_relaxed);  // relaxed: see above
+  }
 }
 
 /// True: the mark is another one than before.

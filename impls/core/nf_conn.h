@@ -110,12 +110,12 @@ struct conn_counter {
 };
 
 /// What an entry has beyond what all have (extensions.h): bits of nf_conn::extensions.
-namespace extension {
+namespace ext {
 inline constexpr std::uint8_t acct = 1U << 0;
 inline constexpr std::uint8_t timestamp = 1U << 1;
 inline constexpr std::uint8_t labels = 1U << 2;
 inline constexpr std::uint8_t timeout = 1U << 3;
-}  // namespace extension
+}  // namespace ext
 
 struct nf_conn {
   std::array<core::tuplehash, 2> tuplehash;  // [dir]; first: entry_of() depends on it
@@ -132,7 +132,7 @@ struct nf_conn {
   netns* net = nullptr;
   nf_conn* master = nullptr;  // referenced
   ct::zone zone{};
-  std::uint8_t extensions = 0;  // extension:: bits
+  std::uint8_t extensions = 0;  // ext:: bits
 
   mutable sync::spinlock lock;  // guards proto
 
@@ -151,7 +151,7 @@ struct nf_conn {
     } udp;
   } proto{};
 
-  std::array<conn_counter, 2> counters;  // [dir]; with extension::acct
+  std::array<conn_counter, 2> counters;  // [dir]; with ext::acct
 
   // Rarely used, each with its extension; without it, what an earlier life left.
   const timeouts* own_timeouts = nullptr;              // immutable

@@ -246,24 +246,6 @@ class system final : public ct_system {
   std::vector<std::unique_ptr<cpu_statistics>> statistics_;  // [cpu]
 };
 
-/// What the entry has beyond what all have.
-inline void view_extensions(const nf_conn& ct, conn& c) {
-  c.has_acct = ct.has_extension(extension::acct);
-  // relaxed, all of these: a dump is no snapshot.
-  for (std::size_t d = 0; c.has_acct && d < 2; ++d) {
-    c.packets[d] = ct.counters[d].packets.load(std::memory_order_relaxed);  // relaxed: see above
-    c.bytes[d] = ct.counters[d].bytes.load(std::memory_order_relaxed);      // relaxed: see above
-  }
-  if (ct.has_extension(extension::timestamp)) {
-    c.start_ns = ct.start_ns.load(std::memory_order_relaxed);  // relaxed: see above
-    c.stop_ns = ct.stop_ns.load(std::memory_order_relaxed);    // relaxed: see above
-  }
-  if (!ct.has_extension(extension::labels)) return;
-  for (std::size_t i = 0; i < c.labels.size(); ++i) {
-    c.labels[i] = ct.labels[i].load(std::memory_order_relaxed);  // relaxed: see above
-  }
-}
-
 /// A copy of what a dump shows; the caller holds a reference, which `use` leaves out.
 template <ct::table Table>
 conn system<Table>::view(nf_conn& ct) const {
@@ -283,7 +265,7 @@ conn system<Table>::view(nf_conn& ct) const {
     const std::lock_guard guard(ct.lock);
     c.tcp = ct.proto.tcp.state;
   }
-  view_extensions(ct, c);
+  show_extensions(ct, c);
   return c;
 }
 

@@ -55,7 +55,7 @@ update_status update(nf_conn& ct, const conn_update& change, std::uint32_t now) 
     set_mark(ct, (old & ~change.mark_mask) ^ *change.mark);
   }
   if (change.labels) {
-    if (!ct.has_extension(extension::labels)) return update_status::no_labels;
+    if (!ct.has_extension(ext::labels)) return update_status::no_labels;
     replace_labels(ct, *change.labels, change.labels_mask);
   }
   return update_status::updated;
