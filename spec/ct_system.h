@@ -17,12 +17,14 @@
 
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
+#include "spec/policy.h"
 #include "spec/tuple.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +58,8 @@ struct skb {
   ct::zone zone{};
   std::uint64_t jiffies64 =
       0;  ///< arrival; the clock advances to it in `pass` (0: leave the clock)
+  std::optional<std::uint32_t> ct_mark{};    ///< a rule sets the entry's mark to it, after `in`
+  const timeout_policy* timeouts = nullptr;  ///< a rule gives it to the entry that this one makes
 
   void* nfct = nullptr;       ///< the entry, referenced by this packet; opaque
   std::uint64_t conn_id = 0;  ///< id of that entry, 0 for none
@@ -95,6 +99,9 @@ struct system_options {
   hash_kind hash = hash_kind::siphash;
   std::uint64_t seed = 1;  ///< of the hash keys, netns mixes and the chain limit
   bool acct = false;       ///< nf_conntrack_acct
+  /// Written in every netns when it is made, as at boot. What is wrong with one is thrown
+  /// (std::invalid_argument) by `make`.
+  std::vector<sysctl_setting> sysctls{};
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.
@@ -114,6 +121,10 @@ class cpu {
                              std::uint32_t timeout_s) noexcept = 0;
   /// Kills the entries of these tuples, as `conntrack -D`. Returns how many kills were won.
   virtual std::size_t kill(std::span<const tuple> tuples) noexcept = 0;
+  /// Changes the entry of this tuple, as `conntrack -U`; also while its packets pass.
+  virtual update_status update(const tuple&, const conn_update&) noexcept {
+    return update_status::not_found;
+  }
 
   /// Kills every entry in the table of which `chosen(copy)` says so, as `conntrack -D` with a
   /// filter and `conntrack -F` do. Returns how many.
@@ -151,6 +162,31 @@ class ct_system {
   /// [cpu], in order of attachment; CPUs that were detached keep their row.
   virtual std::vector<ip_conntrack_stat> statistics() const = 0;
   virtual std::size_t memory_bytes() const noexcept = 0;
+  /// The entry that a packet holds, confirmed or not: what a rule sees of it. None: it has none.
+  virtual std::optional<conn> entry_of(const skb&) const { return std::nullopt; }
+
+  // Policy; a system without has none of it.
+  /// Every sysctl with its value in that netns.
+  virtual std::vector<sysctl> sysctls(netns_id) { return {}; }
+  /// Writes one; in force at once, for packets of other threads too. Empty, or one line that says
+  /// what is wrong and what to do.
+  [[nodiscard]] virtual std::string set_sysctl(netns_id,
+                                               std::string_view name,
+                                               std::string_view /*value*/) {
+    return "unknown sysctl '" + std::string(name) + "'; this system has none";
+  }
+  /// Do rules of that netns use labels? Entries made from now on have them or not.
+  virtual void use_labels(netns_id, bool /*are_used*/) {}
+  /// Adds a timeout policy for a protocol, as `nfct timeout add`; what is not given is as in the
+  /// netns now. For skb::timeouts, as long as the system lives. nullptr: `error` is one line that
+  /// says what is wrong and what to do.
+  virtual const timeout_policy* add_timeouts(netns_id,
+                                             std::uint8_t /*protonum*/,
+                                             std::span<const timeout_setting>,
+                                             std::string& error) {
+    error = "timeout policies do not exist in this system; leave them out";
+    return nullptr;
+  }
   /// At rest, no packet in flight: empty, or the invariant that does not hold.
   virtual std::string broken_invariant(cpu& on) = 0;
 };

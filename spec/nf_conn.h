@@ -5,6 +5,7 @@
 /// Source: include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h, Linux 6.18.
 #pragma once
 
+#include "spec/policy.h"
 #include "spec/tuple.h"
 
 #include <array>
@@ -26,6 +27,7 @@ inline constexpr std::uint32_t dst_nat_done = 1U << 8;    ///< whether to, is de
 inline constexpr std::uint32_t dying = 1U << 9;           ///< its deletion is claimed
 inline constexpr std::uint32_t fixed_timeout = 1U << 10;  ///< packets do not refresh it
 inline constexpr std::uint32_t nat_clash = 1U << 12;      ///< reply-only entry of a resolved clash
+inline constexpr std::uint32_t helper = 1U << 13;         ///< a helper was attached explicitly
 }  // namespace status
 
 /// What a packet is to its connection, as rules see it (`ct state`). Values are the kernel's;
@@ -137,8 +139,13 @@ struct conn {
   netns_id net = 0;
   ct::zone zone{};
   tcp_state tcp = tcp_state::none;         ///< TCP only
-  std::array<std::uint64_t, 2> packets{};  ///< [dir], zero unless accounting is on
+  std::array<std::uint64_t, 2> packets{};  ///< [dir], zero unless it has_acct
   std::array<std::uint64_t, 2> bytes{};    ///< [dir], whole layer-3 lengths
+  bool has_acct = false;                   ///< made while nf_conntrack_acct was on
+  // With nf_conntrack_timestamp, ns on the system's clock, which begins at 0.
+  std::uint64_t start_ns = 0;  ///< of its confirm
+  std::uint64_t stop_ns = 0;   ///< of its deletion; 0: not yet
+  ct::labels labels{};
 
   bool has(std::uint32_t bit) const { return (status & bit) != 0; }
 };

@@ -9,7 +9,7 @@
 namespace ct::bench {
 
 filled_system& arena::filled(const impl& of) {
-  return filled_.try_emplace(std::string(of.name), of, keys_, seed_).first->second;
+  return filled_.try_emplace(std::string(of.name), of, keys_, options_).first->second;
 }
 
 std::map<std::string, std::string> arena::broken_invariants() {

@@ -29,17 +29,21 @@ namespace ct::bench {
 /// wanted.
 class arena {
  public:
-  arena(std::uint64_t seed, std::size_t connections, int threads)
-      : seed_(seed), keys_(seed, connections, threads) {}
+  arena(std::uint64_t seed,
+        std::size_t connections,
+        int threads,
+        const std::vector<sysctl_setting>& sysctls = {})
+      : options_(options_for(connections, seed, sysctls)), keys_(seed, connections, threads) {}
 
-  std::uint64_t seed() const { return seed_; }
+  /// Of every system in it.
+  const system_options& options() const { return options_; }
   const key_set& keys() const { return keys_; }
   filled_system& filled(const impl& of);
   /// After all cells ran: name of each implementation whose system broke an invariant -> which.
   std::map<std::string, std::string> broken_invariants();
 
  private:
-  std::uint64_t seed_;
+  system_options options_;
   key_set keys_;
   std::map<std::string, filled_system> filled_;
 };

@@ -23,10 +23,13 @@ std::uint64_t entry_hash(const tuple& original, const tuple& reply, std::uint64_
 
 }  // namespace
 
-system_options options_for(std::size_t connections, std::uint64_t seed) {
+system_options options_for(std::size_t connections,
+                           std::uint64_t seed,
+                           const std::vector<sysctl_setting>& sysctls) {
   system_options out;
   out.buckets = std::bit_ceil(std::max<std::size_t>(connections, 1024));
   out.seed = seed;
+  out.sysctls = sysctls;
   return out;
 }
 
@@ -65,10 +68,8 @@ std::string broken_conservation(const ct_system& system, cpu& on, const ledger& 
                      expected);
 }
 
-filled_system::filled_system(const impl& of, const key_set& keys, std::uint64_t seed)
-    : stores_nothing_(of.is_timing_only()),
-      system_(of.make(options_for(keys.connections(), seed))),
-      ids_(keys.connections()) {
+filled_system::filled_system(const impl& of, const key_set& keys, const system_options& options)
+    : stores_nothing_(of.is_timing_only()), system_(of.make(options)), ids_(keys.connections()) {
   problem_ = fill(keys);
 }
 

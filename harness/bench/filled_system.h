@@ -23,7 +23,9 @@ inline constexpr std::size_t batch_size = 32;
 inline constexpr std::uint32_t lasting_s = 5 * 24 * 3600;
 
 /// Options of a system that is to hold `connections`: at most one a bucket.
-system_options options_for(std::size_t connections, std::uint64_t seed);
+system_options options_for(std::size_t connections,
+                           std::uint64_t seed,
+                           const std::vector<sysctl_setting>& sysctls = {});
 
 /// create() of all, in batches. Returns how many were created.
 std::size_t create_all(cpu& on, std::span<const tuple> originals, std::uint32_t timeout_s);
@@ -44,7 +46,7 @@ std::string broken_conservation(const ct_system& system, cpu& on, const ledger& 
 
 class filled_system {
  public:
-  filled_system(const impl& of, const key_set& keys, std::uint64_t seed);
+  filled_system(const impl& of, const key_set& keys, const system_options& options);
 
   ct_system& system() { return *system_; }
   /// [resident flow] conn_id; zeros if the implementation takes part in timing only.

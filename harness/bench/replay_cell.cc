@@ -82,8 +82,10 @@ class replay_cell : public cell {
 
 }  // namespace
 
-replay_arena::replay_arena(std::uint64_t seed, std::span<const skb> capture)
-    : seed_(seed), capture_(capture.begin(), capture.end()) {
+replay_arena::replay_arena(std::uint64_t seed,
+                           std::span<const skb> capture,
+                           const std::vector<sysctl_setting>& sysctls)
+    : seed_(seed), sysctls_(sysctls), capture_(capture.begin(), capture.end()) {
   for (skb& packet : capture_) packet.jiffies64 = 0;  // the clock stands still
   connections_ = workloads::flow_count(capture_);
 }
@@ -102,7 +104,8 @@ const std::vector<replay_share>& replay_arena::shares(int threads) {
 
 void replay_arena::prepare(const impl& of, std::span<const int> threads) {
   replay_subject& subject = subjects_[std::string(of.name)];
-  subject.system = of.make(options_for(std::max<std::size_t>(connections_, 65536), seed_));
+  subject.system =
+      of.make(options_for(std::max<std::size_t>(connections_, 65536), seed_, sysctls_));
   subject.outcomes.resize(capture_.size());
   const std::unique_ptr<cpu> on = subject.system->attach();
   learn(subject, *on, 1, of.is_timing_only());

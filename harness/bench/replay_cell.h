@@ -59,7 +59,9 @@ struct replay_subject {
 class replay_arena {
  public:
   /// The capture's frames must outlive the arena.
-  replay_arena(std::uint64_t seed, std::span<const skb> capture);
+  replay_arena(std::uint64_t seed,
+               std::span<const skb> capture,
+               const std::vector<sysctl_setting>& sysctls = {});
 
   std::size_t packet_count() const { return capture_.size(); }
   std::size_t connections() const { return connections_; }
@@ -76,6 +78,7 @@ class replay_arena {
   void learn(replay_subject& subject, cpu& on, int threads, bool stores_nothing);
 
   std::uint64_t seed_;
+  std::vector<sysctl_setting> sysctls_;
   std::vector<skb> capture_;
   std::size_t connections_;
   std::map<int, std::vector<replay_share>> shares_;

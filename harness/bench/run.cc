@@ -272,7 +272,10 @@ void measure_size(const options& what,
                   collector& into,
                   report& out) {
   if (chosen.empty()) return;
-  arena shared(what.seed, chosen.front().connections, *std::ranges::max_element(what.threads));
+  arena shared(what.seed,
+               chosen.front().connections,
+               *std::ranges::max_element(what.threads),
+               what.sysctls);
   std::vector<std::unique_ptr<cell>> cells;
   for (const cell_name& name : chosen) {
     cells.push_back(
@@ -304,7 +307,9 @@ report run(const options& what) {
   check(what);
   const auto begin = std::chrono::steady_clock::now();
   const workloads::traffic generated({.seed = what.seed});
-  replay_arena replay(what.seed, what.capture.empty() ? generated.packets() : what.capture);
+  replay_arena replay(what.seed,
+                      what.capture.empty() ? generated.packets() : what.capture,
+                      what.sysctls);
   const selection chosen = select(what, replay.connections());
   collector into;
   set_flags(what);

@@ -114,7 +114,7 @@ class gc_cell : public cell {
 
   ct_system* begin() override {
     system_.reset();
-    system_ = subject().make(options_for(arena_.keys().connections(), arena_.seed()));
+    system_ = subject().make(arena_.options());
     return system_.get();
   }
 

@@ -5,6 +5,7 @@
 #include "harness/cli/choice.h"
 #include "harness/cli/progress.h"
 #include "harness/cli/result_file.h"
+#include "harness/cli/sysctl_option.h"
 #include "harness/cli/verb.h"
 #include "workloads/playback.h"
 
@@ -32,6 +33,7 @@ struct bench_arguments {
   std::string filter;
   std::vector<std::string> captures;
   std::string google_json;
+  std::vector<std::string> sysctls;
 };
 
 /// Packets of captures in memory.
@@ -80,6 +82,7 @@ bench::options options_of(const bench_arguments& arguments, const context& what)
   out.impls = what.chosen;
   out.seed = what.seed;
   out.filter = arguments.filter;
+  out.sysctls = sysctls_of(arguments.sysctls, out.impls);
   if (arguments.quick) bench::make_quick(out);
   if (!arguments.threads.empty()) out.threads = arguments.threads;
   if (!arguments.connections.empty()) out.connections = arguments.connections;
@@ -108,6 +111,7 @@ outcome run_bench(const bench_arguments& arguments, const context& what) {
   found.exit = report.exit_code();
   found.verdict = bench::verdict_of(report);
   found.figures = bench::figures_of(report);
+  found.figures["sysctls"] = arguments.sysctls;
   found.rows = bench::rows_of(report);
   return found;
 }
@@ -158,6 +162,7 @@ std::function<outcome(const context&)> add_bench(CLI::App& options) {
                   arguments->google_json,
                   "write Google Benchmark's own JSON, for its compare.py")
       ->type_name("FILE");
+  add_sysctl_option(options, arguments->sysctls);
   return [arguments](const context& what) { return run_bench(*arguments, what); };
 }
 

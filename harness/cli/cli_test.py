@@ -88,6 +88,16 @@ class Listing(Cli):
             self.assertRegex(text, rf"(?m)^  {impl} ")
         self.assertIn("promises A.1", text)
 
+    def test_every_sysctl_is_listed_with_default_and_range(self):
+        text = self.good("list", "--sysctls", "--json", self.path("l.json"))
+        self.assertRegex(text, r"(?m)^  nf_conntrack_udp_timeout_stream +120  s +0-8589934 +netns ")
+        self.assertRegex(text, r"(?m)^  nf_conntrack_count +0  entries +read only ")
+        with open(self.path("l.json"), encoding="utf-8") as file:
+            rows = {row["name"]: row for row in json.load(file)["rows"]}
+        self.assertEqual(len(rows), len([line for line in text.splitlines() if " nf_conntrack_" in line]))
+        self.assertEqual(rows["nf_conntrack_tcp_timeout_established"]["default"], 432000)
+        self.assertFalse(rows["nf_conntrack_max"]["is_per_netns"])
+
     def test_doctor_says_of_each_line_whether_it_is_here(self):
         lines = self.good("doctor").splitlines()
         self.assertGreater(len(lines), 5)
@@ -117,6 +127,28 @@ class Replay(Cli):
         self.assertGreater(len(text.splitlines()), 100)
         for found in text.splitlines():
             self.assertRegex(found, line)
+
+    def test_sysctls_are_in_force_for_all(self):
+        long = self.good("replay", DNS, "--impl", "rcu,tbb", "--dump")
+        given = ["--sysctl", "net.netfilter.nf_conntrack_udp_timeout=5", "--sysctl", "acct=1"]
+        short = self.good("replay", DNS, "--impl", "rcu,tbb", "--dump", *given)
+        seconds = re.compile(r"(?m)^udp +17 (\d+) ")
+        self.assertGreater(max(map(int, seconds.findall(long))), 5)
+        self.assertLess(max(map(int, seconds.findall(short))), 5)
+        self.assertNotIn(" packets=", long)
+        self.assertTrue(all(" packets=" in line for line in short.splitlines()))
+
+    def test_a_sysctl_that_cannot_be_set_says_what_to_do(self):
+        for given, hint in [("udp_timeou=5", "did you mean nf_conntrack_udp_timeout?"),
+                            ("net.netfilter.nf_conntrack_tcp_lose=5",
+                             "did you mean nf_conntrack_tcp_loose?"),
+                            ("x=1", "ctbench list --sysctls"), ("udp_timeout", "write NAME=VALUE"),
+                            ("udp_timeout=", "give a number from 0 to 8589934 s"),
+                            ("udp_timeout=-1", "give a number from 0 to 8589934 s"),
+                            ("acct=2", "give a number from 0 to 1"),
+                            ("nf_conntrack_count=1", "is read only")]:
+            for verb in ["replay", DNS], ["bench"]:
+                self.assertIn(hint, self.refused(*verb, "--sysctl", given))
 
     def test_stats_is_a_line_for_the_cpu(self):
         text = self.good("replay", DNS, "--impl", "rcu", "--stats")
@@ -161,6 +193,7 @@ class Bench(Cli):
     def test_figures_and_both_formats(self):
         text = self.good("bench", "--impl", "rcu,tbb", "--connections", "256", "--threads", "1",
                          "--min-time", "0.001", "--repetitions", "2", "--filter", "lookup_hit",
+                         "--sysctl", "timestamp=1",
                          "--json", self.path("b.json"), "--google-json", self.path("g.json"))
         self.assertIn("figures measured; every answer was right", text.splitlines()[-1])
         with open(self.path("b.json"), encoding="utf-8") as file:

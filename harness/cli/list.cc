@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// `ctbench list`: which implementations and verbs are there?
+/// `ctbench list`: which implementations, verbs and sysctls are there?
+#include "harness/cli/sysctl_option.h"
 #include "harness/cli/verb.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <memory>
 
 namespace ct::harness {
 namespace {
@@ -54,6 +56,14 @@ outcome list(const context& what) {
 
 }  // namespace
 
-std::function<outcome(const context&)> add_list(CLI::App&) { return list; }
+std::function<outcome(const context&)> add_list(CLI::App& options) {
+  const auto wants_sysctls = std::make_shared<bool>(false);
+  options.add_flag("--sysctls",
+                   *wants_sysctls,
+                   "the settings instead: names, defaults, units, ranges (for --sysctl)");
+  return [wants_sysctls](const context& what) {
+    return *wants_sysctls ? list_sysctls(what.chosen.front()) : list(what);
+  };
+}
 
 }  // namespace ct::harness

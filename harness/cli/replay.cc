@@ -5,6 +5,7 @@
 #include "harness/cli/choice.h"
 #include "harness/cli/interrupt.h"
 #include "harness/cli/progress.h"
+#include "harness/cli/sysctl_option.h"
 #include "harness/cli/verb.h"
 #include "harness/format/conntrack.h"
 #include "harness/format/number.h"
@@ -26,6 +27,7 @@ struct replay_arguments {
   std::size_t buckets = system_options{}.buckets;
   std::string hash = "siphash";
   std::uint16_t zone = 0;
+  std::vector<std::string> sysctls;
 };
 
 /// Those that are compared; of those that only time, the ones that were named.
@@ -217,7 +219,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .max_entries = 0,
                  .hash = arguments.hash == "xxh3" ? hash_kind::xxh3 : hash_kind::siphash,
                  .seed = what.seed,
-                 .acct = arguments.acct},
+                 .acct = arguments.acct,
+                 .sysctls = sysctls_of(arguments.sysctls, impls)},
       .zone = {.id = arguments.zone}};
   const replay_hooks hooks = {
       .should_stop = [&listener] { return listener.was_interrupted(); },
@@ -240,6 +243,7 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   if (result.all_agree()) print_state(arguments, result);
   set_verdict(found, player, result);
   found.figures = json_figures(player, result);
+  found.figures["sysctls"] = arguments.sysctls;
   for (const replay_row& row : result.rows) found.rows.push_back(json_row(row));
   return found;
 }
@@ -271,6 +275,7 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
       ->check(CLI::Range(0, zone_max))
       ->type_name("N")
       ->capture_default_str();
+  add_sysctl_option(options, arguments->sysctls);
   return [arguments](const context& what) { return run_replay(*arguments, what); };
 }
 

@@ -104,9 +104,10 @@ std::string conntrack_line(const conn& entry, const line_options& options) {
                  original.dst.protonum,
                  std::max(entry.timeout_jiffies, 0) / static_cast<std::int32_t>(hz));
   if (original.dst.protonum == ipproto::tcp) fmt::format_to(to, "{} ", name(entry.tcp));
-  append_direction(to, entry, dir::original, options.acct);
+  const bool acct = options.acct || entry.has_acct;
+  append_direction(to, entry, dir::original, acct);
   if (!entry.has(status::seen_reply)) line += "[UNREPLIED] ";
-  append_direction(to, entry, dir::reply, options.acct);
+  append_direction(to, entry, dir::reply, acct);
   if (entry.has(status::assured)) line += "[ASSURED] ";
   fmt::format_to(to, "mark={} ", entry.mark);
   if (entry.zone.directions == both && entry.zone.id != 0) {

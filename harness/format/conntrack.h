@@ -18,7 +18,7 @@
 namespace ct::harness {
 
 struct line_options {
-  bool acct = false;      ///< packets= and bytes=, which the tool shows when accounting is on
+  bool acct = false;      ///< packets= and bytes= of entries too that have no counters
   bool extended = false;  ///< `-o extended`: the family in front
   bool id = false;        ///< `-o id`: the id at the end
 };

@@ -104,11 +104,13 @@ std::vector<conn> dump_of(contestant& from) {
 
 /// A dump line with all that is compared, also what `conntrack -L` rounds or leaves out.
 std::string full_line(const conn& entry) {
-  return fmt::format("\"{}\" status=0x{:x} jiffies={} net={}",
+  return fmt::format("\"{}\" status=0x{:x} jiffies={} net={} start_ns={} labels={:x}",
                      conntrack_line(entry, {.acct = true, .extended = true, .id = true}),
                      entry.status,
                      entry.timeout_jiffies,
-                     entry.net);
+                     entry.net,
+                     entry.start_ns,
+                     fmt::join(entry.labels, ":"));
 }
 
 bool is_same(const conn& a, const conn& b) {
@@ -123,7 +125,9 @@ bool is_same(const conn& a, const conn& b) {
                     c.zone,
                     c.tcp,
                     c.packets,
-                    c.bytes);
+                    c.bytes,
+                    c.start_ns,
+                    c.labels);
   };
   return all(a) == all(b);
 }

@@ -29,6 +29,7 @@
 #pragma once
 
 #include "impls/core/entry_list.h"
+#include "impls/core/extensions.h"
 #include "impls/core/gc.h"
 #include "impls/core/hash.h"
 #include "impls/core/netns.h"
@@ -37,6 +38,7 @@
 #include "impls/core/proto/icmp_error.h"
 #include "impls/core/proto/l4proto.h"
 #include "impls/core/statistics.h"
+#include "impls/core/sysctl.h"
 #include "spec/ct_system.h"
 #include "spec/random.h"
 #include "spec/table.h"
@@ -83,6 +85,7 @@ class conntrack {
       : options_(options),
         table_(table_options{.buckets = options.buckets}),
         hash_(options.hash, options.seed) {
+    set_defaults();
     net(0);
   }
 
@@ -113,6 +116,7 @@ class conntrack {
     if (ct.put()) destroy(cpu, ct);
   }
   ct::key key_of(const tuple& t, std::uint16_t zone_id, netns& in_net) const noexcept;
+  update_status update(cpu_state& cpu, const tuple& t, const conn_update& change) noexcept;
 
   // Time.
   std::uint64_t jiffies64() const noexcept {
@@ -124,6 +128,9 @@ class conntrack {
     const std::lock_guard guard(gc_lock_);
     return run_gc(cpu);
   }
+
+  // Policy.
+  sysctl_target sysctls_of(netns& in_net) noexcept;
 
   // Looking in from outside.
   netns& net(netns_id id);
@@ -160,6 +167,8 @@ class conntrack {
   void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
+  void set_defaults();
+  static void apply_rules(const skb& s) noexcept;
   /// Takes over a reference: kills the entry if it has expired, puts it in any case.
   void reap(cpu_state& cpu, nf_conn& ct) noexcept;
   gc_report run_gc(cpu_state& cpu) noexcept;
@@ -172,6 +181,8 @@ class conntrack {
   // The table and the hash synchronise themselves.
   Table table_;
   const tuple_hash hash_;
+  policy defaults_;  // of a netns that is made; written by the constructor alone
+  global_policy global_;
   // Atomic.
   std::atomic<std::uint64_t> clock_{initial_jiffies};
   std::array<std::atomic<netns*>, netns_max>
@@ -188,3 +199,4 @@ class conntrack {
 #include "impls/core/conntrack_gc.h"
 #include "impls/core/conntrack_life.h"
 #include "impls/core/conntrack_packet.h"
+#include "impls/core/conntrack_policy.h"

@@ -56,7 +56,7 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
 /// Source: gc_worker_can_early_drop(), Linux 6.18.
 template <ct::table Table>
 bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
-  const std::size_t max = ct.net->policy.max_entries;
+  const std::size_t max = global_.max_entries;
   // relaxed: a limit, not an order.
   const std::size_t count = ct.net->count.load(std::memory_order_relaxed);
   if (!ct.is_confirmed() || ct.has(status::dying) || max == 0 || count < max / 100 * 95) {
@@ -120,6 +120,7 @@ std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id 
   std::vector<netns_holder> holders;
   // acquire: pairs with the release in destroy(): what is not counted is freed.
   if (leaving.count.load(std::memory_order_acquire) == 0) {
+    leaving.policy = defaults_;
     leaving.is_exiting.store(false, std::memory_order_relaxed);  // relaxed: see reserve()
     return holders;
   }

@@ -15,8 +15,8 @@ namespace ct::core {
 template <ct::table Table>
 class conntrack<Table>::confirm_steps {
  public:
-  confirm_steps(std::uint32_t now, std::uint32_t below_30, bool resolves_clash)
-      : now_(now), chain_limit_(50 + below_30), resolves_clash_(resolves_clash) {}
+  confirm_steps(std::uint64_t jiffies64, std::uint32_t below_30, bool resolves_clash)
+      : jiffies64_(jiffies64), chain_limit_(50 + below_30), resolves_clash_(resolves_clash) {}
 
   bool may_insert(nf_conn& ct) noexcept {
     is_confirmed_already_ = ct.has(status::confirmed);
@@ -44,7 +44,9 @@ class conntrack<Table>::confirm_steps {
       timeout = seconds(1);
       ct.set(status::fixed_timeout | status::nat_clash);
     }
-    ct.timeout.store(timeout + now_, std::memory_order_relaxed);  // relaxed: see above
+    ct.timeout.store(timeout + static_cast<std::uint32_t>(jiffies64_),
+                     std::memory_order_relaxed);  // relaxed: see above
+    stamp_start(ct, jiffies64_);
     ct.get();
   }
   void after_link(nf_conn& ct) noexcept {
@@ -69,7 +71,7 @@ class conntrack<Table>::confirm_steps {
            (other_original.key() == reply && other_reply.key() == original);
   }
 
-  const std::uint32_t now_;
+  const std::uint64_t jiffies64_;
   const std::size_t chain_limit_;
   const bool resolves_clash_;
   nf_conn* loser_ = nullptr;
@@ -83,12 +85,11 @@ netns& conntrack<Table>::net(netns_id id) {
   std::atomic<netns*>& slot = nets_[id % netns_max];
   // acquire: pairs with the exchange below: the netns is seen whole.
   if (netns* const known = slot.load(std::memory_order_acquire)) return *known;
-  const policy settings{.acct = options_.acct, .max_entries = options_.max_entries};
   // The mix is drawn from the seed and the number, so that a run repeats whatever order netns
   // appear in.
   const auto mix =
       static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
-  auto made = std::make_unique<netns>(id, mix, settings);
+  auto made = std::make_unique<netns>(id, mix, defaults_);
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
   if (slot.compare_exchange_strong(other,
@@ -121,7 +122,7 @@ bool conntrack<Table>::reserve(cpu_state& cpu, netns& in_net, const ct::key& for
   const std::size_t reserved = in_net.count.fetch_add(1, std::memory_order_relaxed) + 1;
   // relaxed: who sees the flag late makes an entry that the next pass of the exit meets.
   if (in_net.is_exiting.load(std::memory_order_relaxed)) return false;
-  const std::size_t max = in_net.policy.max_entries;
+  const std::size_t max = global_.max_entries;
   if (max == 0 || reserved <= max) return true;
   if (early_drop(cpu, in_net, for_key.hash)) return true;
   early_drop_wanted_.store(true, std::memory_order_relaxed);  // relaxed: a hint for gc_worker
@@ -181,10 +182,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   ct->master = nullptr;
   ct->zone = in_zone;
   ct->proto = {};
-  for (conn_counter& c : ct->counters) {
-    c.packets.store(0, std::memory_order_relaxed);  // relaxed: see above
-    c.bytes.store(0, std::memory_order_relaxed);    // relaxed: see above
-  }
+  add_extensions(*ct, in_net.policy);
   in_net.lists[cpu.index].unconfirmed.add(*ct);
   // (2) release; pairs with the acquire in nf_conn::get_unless_zero(): a late reader that gets a
   // reference sees this life of the memory, not the last one.
@@ -225,7 +223,7 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key_of(original, 0, in_net));
   if (ct == nullptr) return insert_status::refused;
   ct->timeout.store(seconds(timeout_s), std::memory_order_relaxed);  // relaxed: as in before_link()
-  confirm_steps steps(now(), cpu.random.below(30), false);
+  confirm_steps steps(jiffies64(), cpu.random.below(30), false);
   const insert_status outcome = insert(cpu, *ct, steps);
   if (outcome == insert_status::inserted) ++cpu.stat->insert;
   put(cpu, *ct);
@@ -255,6 +253,7 @@ bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
     return false;
   }
   if (!ct.is_confirmed()) return true;  // nothing to unlink; confirm will refuse it
+  stamp_stop(ct, jiffies64());
   table_.unlink(cpu.local, ct);
   ct.net->lists[cpu.index].dying.add(ct);
   put(cpu, ct);  // the table's reference

@@ -10,8 +10,10 @@ namespace ct::core {
 template <ct::table Table>
 class conntrack<Table>::context final : public track_context {
  public:
-  context(conntrack& owner, cpu_state& cpu, const core::policy& settings, ctinfo packet_info)
-      : track_context(settings, owner.now(), packet_info), owner_(owner), cpu_(cpu) {}
+  context(conntrack& owner, cpu_state& cpu, const nf_conn& ct, ctinfo packet_info)
+      : track_context(ct.net->policy, timeouts_of(ct, ct.net->policy), owner.now(), packet_info),
+        owner_(owner),
+        cpu_(cpu) {}
 
   bool kill(nf_conn& ct) override { return owner_.kill(cpu_, ct); }
 
@@ -85,12 +87,13 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
   for (int round = 0; round < 3; ++round) {
     nf_conn* const ct = resolve(cpu, parsed, s);
     if (ct == nullptr) return;
-    context ctx(*this, cpu, ct->net->policy, s.info);
+    context ctx(*this, cpu, *ct, s.info);
     const track outcome = find_l4proto(parsed.pkt.protonum).handle(*ct, parsed.pkt, ctx);
     if (outcome == track::accept) {
       if (s.info == ctinfo::established_reply) ct->set(status::seen_reply);
       s.nfct = ct;
       s.conn_id = ct->id;
+      apply_rules(s);
       return;
     }
     put(cpu, *ct);
@@ -142,6 +145,7 @@ nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu,
     s.reason = "no entry: nf_conntrack_max is reached, or the netns is going away";
     return nullptr;
   }
+  add_timeouts(*ct, s.timeouts);
   s.info = ctinfo::new_;
   return ct;
 }
@@ -164,6 +168,7 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
   s.nfct = hit.entry;
   s.conn_id = hit.entry->id;
   s.info = hit.dir == dir::original ? ctinfo::related : ctinfo::related_reply;
+  apply_rules(s);
 }
 
 /// Source: nf_conntrack_confirm(), __nf_conntrack_confirm(), Linux 6.18.
@@ -173,7 +178,7 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   auto& ct = *static_cast<nf_conn*>(s.nfct);
   if (ct.has(status::confirmed)) return;
   const std::uint8_t protonum = ct.tuple(dir::original).dst.protonum;
-  confirm_steps steps(now(), cpu.random.below(30), find_l4proto(protonum).resolves_clash);
+  confirm_steps steps(jiffies64(), cpu.random.below(30), find_l4proto(protonum).resolves_clash);
   const insert_status outcome = insert(cpu, ct, steps);
   if (outcome == insert_status::inserted) {
     if (steps.is_reply_only()) ++cpu.stat->clash_resolve;
@@ -189,9 +194,9 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
 template <ct::table Table>
 void conntrack<Table>::merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept {
   auto& loser = *static_cast<nf_conn*>(s.nfct);
-  const std::size_t d = index(direction(s.info));
-  // relaxed: statistics.
-  if (loser.counters[d].packets.load(std::memory_order_relaxed) != 0) {
+  if (loser.has_extension(ext::acct) && winner.has_extension(ext::acct)) {
+    // relaxed: statistics.
+    const std::size_t d = index(direction(s.info));
     const std::uint64_t bytes = loser.counters[d].bytes.load(std::memory_order_relaxed);
     winner.counters[d].packets.fetch_add(1, std::memory_order_relaxed);    // relaxed: see above
     winner.counters[d].bytes.fetch_add(bytes, std::memory_order_relaxed);  // relaxed: see above

@@ -34,7 +34,8 @@ struct netns {
   // Immutable.
   const netns_id id;
   const std::uint32_t hash_mix;
-  const core::policy policy;
+  // Each value synchronises itself.
+  core::policy policy;
   // Atomic: entries that were allocated here and not freed yet (nf_conntrack_count).
   alignas(64) std::atomic<std::size_t> count{0};
   std::atomic<bool> is_exiting{false};  // no new entries

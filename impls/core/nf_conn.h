@@ -34,6 +34,7 @@ namespace ct::core {
 
 class entry_list;
 struct netns;
+struct timeouts;
 struct nf_conn;
 
 /// One direction of an entry: what a table links.
@@ -108,6 +109,14 @@ struct conn_counter {
   std::atomic<std::uint64_t> bytes{0};
 };
 
+/// What an entry has beyond what all have (extensions.h): bits of nf_conn::extensions.
+namespace ext {
+inline constexpr std::uint8_t acct = 1U << 0;
+inline constexpr std::uint8_t timestamp = 1U << 1;
+inline constexpr std::uint8_t labels = 1U << 2;
+inline constexpr std::uint8_t timeout = 1U << 3;
+}  // namespace ext
+
 struct nf_conn {
   std::array<core::tuplehash, 2> tuplehash;  // [dir]; first: entry_of() depends on it
 
@@ -123,6 +132,7 @@ struct nf_conn {
   netns* net = nullptr;
   nf_conn* master = nullptr;  // referenced
   ct::zone zone{};
+  std::uint8_t extensions = 0;  // ext:: bits
 
   mutable sync::spinlock lock;  // guards proto
 
@@ -141,7 +151,13 @@ struct nf_conn {
     } udp;
   } proto{};
 
-  std::array<conn_counter, 2> counters;  // [dir]
+  std::array<conn_counter, 2> counters;  // [dir]; with ext::acct
+
+  // Rarely used, each with its extension; without it, what an earlier life left.
+  const timeouts* own_timeouts = nullptr;              // immutable
+  std::atomic<std::uint64_t> start_ns{0};              // system's clock
+  std::atomic<std::uint64_t> stop_ns{0};               // written by the kill that won
+  std::array<std::atomic<std::uint32_t>, 4> labels{};  // each word stands for itself
 
   // relaxed: bits are only ever set and carry no other data, except CONFIRMED and DYING, which the
   // core sets with their own orders.
@@ -149,6 +165,12 @@ struct nf_conn {
   void set(std::uint32_t bit) {
     if (!has(bit)) status.fetch_or(bit, std::memory_order_relaxed);  // relaxed: as has()
   }
+
+  /// Several bits in one step.
+  void set_all(std::uint32_t bits) {
+    status.fetch_or(bits, std::memory_order_relaxed);  // relaxed: as has()
+  }
+  bool has_extension(std::uint8_t bit) const { return (extensions & bit) != 0; }
 
   const core::tuplehash& hash_node(ct::dir d) const { return tuplehash[index(d)]; }
   core::tuplehash& hash_node(ct::dir d) { return tuplehash[index(d)]; }

@@ -13,10 +13,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ct::core {
@@ -67,6 +70,33 @@ class system final : public ct_system {
   std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
 
   std::string broken_invariant(ct::cpu& on) override;
+
+  std::optional<conn> entry_of(const skb& s) const override {
+    if (s.nfct == nullptr) return std::nullopt;
+    conn c = view(*static_cast<nf_conn*>(s.nfct));
+    ++c.use;  // the packet's is one to show
+    return c;
+  }
+
+  std::vector<sysctl> sysctls(netns_id net) override {
+    return read_sysctls(core_.sysctls_of(core_.net(net)));
+  }
+  std::string set_sysctl(netns_id net, std::string_view name, std::string_view value) override {
+    sysctl_target to = core_.sysctls_of(core_.net(net));
+    return write_sysctl(to, name, value);
+  }
+  void use_labels(netns_id net, bool are_used) override {
+    core_.net(net).policy.labels_used = are_used;
+  }
+  const timeout_policy* add_timeouts(netns_id net,
+                                     std::uint8_t protonum,
+                                     std::span<const timeout_setting> given,
+                                     std::string& error) override {
+    auto made = make_timeout_policy(core_.net(net).policy, protonum, given, error);
+    if (made == nullptr) return nullptr;
+    const std::lock_guard guard(timeout_policies_lock_);
+    return timeout_policies_.emplace_back(std::move(made)).get();
+  }
 
  private:
   /// Packets that are read ahead, so that their buckets are on the way when their turn comes.
@@ -166,6 +196,11 @@ class system final : public ct_system {
       quiescent();
       return left;
     }
+    update_status update(const tuple& t, const conn_update& change) noexcept override {
+      const update_status is = owner_.core_.update(state_, t, change);
+      quiescent();
+      return is;
+    }
 
     void advance(std::uint64_t jiffies64) noexcept override {
       owner_.core_.advance(state_, jiffies64);
@@ -214,6 +249,9 @@ class system final : public ct_system {
   static cpu_state& state_of(ct::cpu& on) { return static_cast<cpu_face&>(on).state_; }
   conn view(nf_conn& ct) const;
 
+  std::mutex timeout_policies_lock_;
+  // Guarded by timeout_policies_lock_; what the pointers lead to is immutable. Entries refer to it.
+  std::vector<std::unique_ptr<const timeout_policy>> timeout_policies_;
   core_type core_;
   mutable std::mutex cpus_lock_;
   // Guarded by cpus_lock_.
@@ -242,11 +280,7 @@ conn system<Table>::view(nf_conn& ct) const {
     const std::lock_guard guard(ct.lock);
     c.tcp = ct.proto.tcp.state;
   }
-  for (const dir d : {dir::original, dir::reply}) {
-    const conn_counter& counted = ct.counters[index(d)];
-    c.packets[index(d)] = counted.packets.load(std::memory_order_relaxed);  // relaxed: see above
-    c.bytes[index(d)] = counted.bytes.load(std::memory_order_relaxed);      // relaxed: see above
-  }
+  show_extensions(ct, c);
   return c;
 }
 

@@ -20,7 +20,7 @@ bool pkt_to_tuple(const packet&, tuple&) noexcept { return true; }
 bool invert(const tuple&, tuple&) noexcept { return true; }
 
 track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
-  refresh_acct(ct, pkt, context, context.policy.generic_timeout);
+  refresh_acct(ct, pkt, context, context.timeouts.generic_timeout);
   return track::accept;
 }
 

@@ -70,7 +70,7 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   if (!may_create(icmp_type(ct.tuple(dir::original)))) {
     return context.invalid("icmp: a reply that was not asked for");
   }
-  refresh_acct(ct, pkt, context, context.policy.icmp_timeout);
+  refresh_acct(ct, pkt, context, context.timeouts.icmp_timeout);
   return track::accept;
 }
 

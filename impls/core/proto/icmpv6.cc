@@ -63,7 +63,7 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   if (!ct.is_confirmed() && !may_create(icmp_type(ct.tuple(dir::original)))) {
     return context.invalid("icmpv6: a reply that was not asked for");
   }
-  refresh_acct(ct, pkt, context, context.policy.icmpv6_timeout);
+  refresh_acct(ct, pkt, context, context.timeouts.icmpv6_timeout);
   return track::accept;
 }
 

@@ -83,7 +83,7 @@ void refresh_acct(nf_conn& ct,
 }
 
 void count_acct(nf_conn& ct, const packet& pkt, const track_context& context) noexcept {
-  if (!context.policy.acct) return;
+  if (!ct.has_extension(ext::acct)) return;
   conn_counter& counter = ct.counters[index(context.dir())];
   counter.packets.fetch_add(1, std::memory_order_relaxed);           // relaxed: a statistic
   counter.bytes.fetch_add(pkt.l3_bytes, std::memory_order_relaxed);  // relaxed: a statistic

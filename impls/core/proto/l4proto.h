@@ -29,12 +29,17 @@ enum class track : std::uint8_t {
 /// What a tracker knows and may ask for while it judges one packet.
 class track_context {
  public:
-  track_context(const core::policy& settings, std::uint32_t jiffies, ctinfo packet_info)
-      : policy(settings), now(jiffies), info(packet_info) {}
+  /// `own`: the timeouts of the entry, or of its netns.
+  track_context(const core::policy& settings,
+                const core::timeouts& own,
+                std::uint32_t jiffies,
+                ctinfo packet_info)
+      : policy(settings), timeouts(own), now(jiffies), info(packet_info) {}
   track_context(const track_context&) = delete;
   track_context& operator=(const track_context&) = delete;
 
   const core::policy& policy;
+  const core::timeouts& timeouts;
   const std::uint32_t now;
   const ctinfo info;
   const char* reason = nullptr;  ///< set by invalid(): a static string such as "tcp: bad checksum"

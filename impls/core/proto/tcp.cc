@@ -240,7 +240,7 @@ void shrink_timeout(const judged& j) {
   // relaxed: a timeout stands for itself.
   const std::uint32_t deadline = j.ct.timeout.load(std::memory_order_relaxed);
   const std::int32_t left = jiffies_between(j.context.now, deadline);
-  const std::uint32_t unack = j.context.policy.tcp_timeout[tcp_timeout_unack];
+  const std::uint32_t unack = j.context.timeouts.tcp_timeout[tcp_timeout_unack];
   if (left >= shrink_left_min && static_cast<std::uint32_t>(left) > unack) {
     // relaxed: as above
     j.ct.timeout.store(j.context.now + unack, std::memory_order_relaxed);
@@ -249,7 +249,7 @@ void shrink_timeout(const judged& j) {
 
 /// The timeout that an accepted packet sets, first match wins.
 std::uint32_t choose_timeout(const judged& j, tcp_state state) {
-  const auto& timeouts = j.context.policy.tcp_timeout;
+  const auto& timeouts = j.context.timeouts.tcp_timeout;
   const std::uint32_t normal = timeouts[static_cast<std::size_t>(state)];
   const std::uint32_t retrans = timeouts[tcp_timeout_retrans];
   const std::uint32_t unack = timeouts[tcp_timeout_unack];
@@ -291,7 +291,7 @@ void finish(nf_conn& ct,
     // the other side's, seen live on 6.18.44.
     if (kind == tcp_kind::syn && t.from == tcp_state::syn_sent) return;
     if (t.to == tcp_state::established) {
-      timeout = std::min(timeout, context.policy.tcp_timeout[tcp_timeout_unack]);
+      timeout = std::min(timeout, context.timeouts.tcp_timeout[tcp_timeout_unack].get());
     }
   } else if (t.to == tcp_state::established &&
              (t.from == tcp_state::syn_recv || t.from == tcp_state::established)) {

@@ -8,6 +8,7 @@
 ///     c.timeout_s();  // 60
 #pragma once
 
+#include "impls/core/extensions.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/packet_builder.h"
@@ -126,6 +127,8 @@ class tcp_connection {
 
   /// The tracker, then what the core does with an accepted packet.
   track handle(dir d, const packet& pkt) {
+    if (!has_begun_) add_extensions(*ct_, settings);
+    has_begun_ = true;
     tracked_packet context(*this, d);
     const track answer = tcp_l4proto.handle(*ct_, pkt, context);
     reason = context.reason != nullptr ? context.reason : "";
@@ -170,10 +173,13 @@ class tcp_connection {
   }
 
  private:
+  bool has_begun_ = false;
+
   class tracked_packet final : public track_context {
    public:
     tracked_packet(tcp_connection& owner, ct::dir d)
         : track_context(owner.settings,
+                        timeouts_of(*owner.ct_, owner.settings),
                         owner.now,
                         d == dir::reply                      ? ctinfo::established_reply
                         : owner.ct_->has(status::seen_reply) ? ctinfo::established

@@ -10,6 +10,7 @@
 ///     CHECK(flow.left() == seconds(30));
 #pragma once
 
+#include "impls/core/extensions.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/packet_builder.h"
@@ -51,7 +52,9 @@ class tracked_flow {
     const ctinfo info = d == dir::reply              ? ctinfo::established_reply
                         : ct.has(status::seen_reply) ? ctinfo::established
                                                      : ctinfo::new_;
-    context ctx(policy, now, info);
+    if (!ct.is_confirmed() && !has_begun_) add_extensions(ct, policy);
+    has_begun_ = true;
+    context ctx(policy, timeouts_of(ct, policy), now, info);
     const track verdict = find_l4proto(pkt.protonum).handle(ct, pkt, ctx);
     reason = ctx.reason;
     if (verdict == track::accept && d == dir::reply) ct.set(status::seen_reply);
@@ -72,6 +75,8 @@ class tracked_flow {
   bool is_assured() const { return ct.has(status::assured); }
 
  private:
+  bool has_begun_ = false;
+
   class context final : public track_context {
    public:
     using track_context::track_context;

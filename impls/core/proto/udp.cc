@@ -54,18 +54,18 @@ const char* header_error(const packet& pkt) {
 
 track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   if (const char* why = header_error(pkt); why != nullptr) return context.invalid(why);
-  const policy& policy = context.policy;
+  const timeouts& timeouts = context.timeouts;
 
   // Written while the entry is private to this packet, and only read from confirm on: no lock.
   if (!ct.is_confirmed()) ct.proto.udp.stream_ts = context.now + stream_after;
 
   if (!ct.has(status::seen_reply)) {
-    refresh_acct(ct, pkt, context, policy.udp_timeout);
+    refresh_acct(ct, pkt, context, timeouts.udp_timeout);
     return track::accept;
   }
   const bool is_stream =
       ct.has(status::assured) || jiffies_between(ct.proto.udp.stream_ts, context.now) > 0;
-  refresh_acct(ct, pkt, context, is_stream ? policy.udp_timeout_stream : policy.udp_timeout);
+  refresh_acct(ct, pkt, context, is_stream ? timeouts.udp_timeout_stream : timeouts.udp_timeout);
   // The loser of a resolved clash times out soon, whatever it sees.
   if (is_stream && !ct.has(status::nat_clash)) ct.set(status::assured);
   return track::accept;

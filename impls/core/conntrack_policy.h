@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// Bodies of conntrack: settings, and changes of entries on request.
+#pragma once
+
+#include "impls/core/conntrack.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace ct::core {
+
+/// What every netns begins with: the kernel's defaults, then what the system was made with.
+template <ct::table Table>
+void conntrack<Table>::set_defaults() {
+  defaults_.acct = options_.acct;
+  global_.max_entries = options_.max_entries;
+  global_.expect_max = global_policy::default_expect_max(options_.buckets);
+  sysctl_target to{.own = defaults_, .global = global_};
+  for (const sysctl_setting& one : options_.sysctls) {
+    const std::string error = write_sysctl(to, one.name, one.value);
+    if (!error.empty()) throw std::invalid_argument("sysctl: " + error);
+  }
+}
+
+template <ct::table Table>
+sysctl_target conntrack<Table>::sysctls_of(netns& in_net) noexcept {
+  return {.own = in_net.policy,
+          .global = global_,
+          .net = in_net.id,
+          // relaxed: a figure to look at.
+          .count = in_net.count.load(std::memory_order_relaxed),
+          .buckets = table_.bucket_count()};
+}
+
+/// What rules do to the entry of a packet between `in` and `confirm`.
+template <ct::table Table>
+void conntrack<Table>::apply_rules(const skb& s) noexcept {
+  if (s.ct_mark) set_mark(*static_cast<nf_conn*>(s.nfct), *s.ct_mark);
+}
+
+template <ct::table Table>
+update_status conntrack<Table>::update(cpu_state& cpu,
+                                       const tuple& t,
+                                       const conn_update& change) noexcept {
+  const ct::dir d = t.dst.dir;
+  const found<nf_conn> hit = find_get(cpu, key_of(t, change.zone.id_for(d), net(change.net)));
+  if (hit.entry == nullptr) return update_status::not_found;
+  const update_status is = core::update(*hit.entry, change, now());
+  put(cpu, *hit.entry);
+  return is;
+}
+
+}  // namespace ct::core
