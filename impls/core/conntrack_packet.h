@@ -195,8 +195,8 @@ template <ct::table Table>
 void conntrack<Table>::merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept {
   auto& loser = *static_cast<nf_conn*>(s.nfct);
   if (loser.has_extension(ext::acct) && winner.has_extension(ext::acct)) {
-    // relaxed: statistics.
     const std::size_t d = index(direction(s.info));
+    // relaxed, all: statistics.
     const std::uint64_t bytes = loser.counters[d].bytes.load(std::memory_order_relaxed);
     winner.counters[d].packets.fetch_add(1, std::memory_order_relaxed);    // relaxed: see above
     winner.counters[d].bytes.fetch_add(bytes, std::memory_order_relaxed);  // relaxed: see above

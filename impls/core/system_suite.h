@@ -5,10 +5,13 @@
 #include "impls/core/packet_builder.h"
 #include "spec/impl.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ct::system_test {
@@ -22,18 +25,19 @@ inline constexpr const char* server = "192.0.2.7";
 /// One implementation, one CPU, and packets by a line each.
 class host {
  public:
-  explicit host(const impl& which, system_options options = {.buckets = 64})
+  explicit host(const impl& which, const system_options& options = {.buckets = 64})
       : system_(which.make(options)), cpu_(system_->attach()) {}
 
   ct_system& system() { return *system_; }
   ct::cpu& cpu() { return *cpu_; }
 
-  skb packet(const bytes& ip) {
+  skb packet(const bytes& ip, netns_id net = 0) {
     kept_.push_back(std::make_unique<bytes>(ip));
     skb s;
     s.frame = *kept_.back();
     s.wire_bytes = static_cast<std::uint32_t>(ip.size());
     s.link = link_type::raw;
+    s.net = net;
     return s;
   }
   skb in(const bytes& ip) { return in(packet(ip)); }
@@ -43,7 +47,7 @@ class host {
   }
   void confirm(skb& s) { cpu_->confirm({&s, 1}); }
   void free(skb& s) { cpu_->free_skb({&s, 1}); }
-  skb pass(const bytes& ip) { return pass(packet(ip)); }
+  skb pass(const bytes& ip, netns_id net = 0) { return pass(packet(ip, net)); }
   skb pass(skb s) {
     cpu_->pass({&s, 1});
     return s;
@@ -53,6 +57,24 @@ class host {
   std::vector<conn> dump() {
     std::vector<conn> all;
     system_->dump(*cpu_, [&](const conn& c) { all.push_back(c); });
+    return all;
+  }
+  /// The one entry with the id that this packet had.
+  conn entry(const skb& of) {
+    const std::vector<conn> all = dump();
+    const auto at = std::ranges::find(all, of.conn_id, &conn::id);
+    REQUIRE(at != all.end());
+    return *at;
+  }
+  std::uint32_t left_s(const skb& of) {
+    return static_cast<std::uint32_t>(entry(of).timeout_jiffies) / hz;
+  }
+  std::string set(std::string_view name, std::string_view value, netns_id net = 0) {
+    return system_->set_sysctl(net, name, value);
+  }
+  std::map<std::string, std::uint64_t> sysctls(netns_id net = 0) {
+    std::map<std::string, std::uint64_t> all;
+    for (const sysctl& one : system_->sysctls(net)) all[std::string(one.name)] = one.value;
     return all;
   }
   ip_conntrack_stat stat() {
