@@ -23,6 +23,8 @@ enum class fault : std::uint8_t {
   wrong_verdict_at_7,
   wrong_id_at_7,
   wrong_dump,     ///< shows the first entry's timeout a jiffy too short
+  wrong_labels,   ///< shows a label that nobody set
+  wrong_start,    ///< shows a start that nobody stamped
   lost_in_dump,   ///< leaves the first entry out
   extra_in_dump,  ///< shows one that nobody made
   wrong_count,
@@ -52,6 +54,8 @@ class fake_system final : public ct_system {
       if (entry.deadline <= now_) continue;
       conn shown = shape(entry);
       if (is_first && planted_ == fault::wrong_dump) --shown.timeout_jiffies;
+      if (is_first && planted_ == fault::wrong_labels) shown.labels[1] = 0x20;
+      if (is_first && planted_ == fault::wrong_start) shown.start_ns = 4;
       if (!is_first || planted_ != fault::lost_in_dump) show(shown);
       is_first = false;
     }

@@ -104,13 +104,17 @@ std::vector<conn> dump_of(contestant& from) {
 
 /// A dump line with all that is compared, also what `conntrack -L` rounds or leaves out.
 std::string full_line(const conn& entry) {
-  return fmt::format("\"{}\" status=0x{:x} jiffies={} net={} start_ns={} labels={:x}",
-                     conntrack_line(entry, {.acct = true, .extended = true, .id = true}),
-                     entry.status,
-                     entry.timeout_jiffies,
-                     entry.net,
-                     entry.start_ns,
-                     fmt::join(entry.labels, ":"));
+  std::string line =
+      fmt::format("\"{}\" status=0x{:x} jiffies={} net={}",
+                  conntrack_line(entry, {.acct = true, .extended = true, .id = true}),
+                  entry.status,
+                  entry.timeout_jiffies,
+                  entry.net);
+  if (entry.start_ns != 0) line += fmt::format(" start_ns={}", entry.start_ns);
+  if (entry.labels != labels{}) {
+    line += fmt::format(" labels={:x}", fmt::join(entry.labels, ":"));
+  }
+  return line;
 }
 
 bool is_same(const conn& a, const conn& b) {

@@ -109,6 +109,8 @@ TEST_CASE("a dump that differs is found, also by what its lines do not show") {
   CHECK_THAT(one_jiffy, Catch::StartsWith("dump: shows \"ipv4     2 udp      17 29 src=10.0.0.1 "));
   CHECK_THAT(one_jiffy, Catch::Contains("jiffies=7498 net=0, locked_map shows "));
   CHECK_THAT(one_jiffy, Catch::EndsWith("jiffies=7499 net=0"));
+  CHECK_THAT(difference_found<fault::wrong_labels>(), Catch::Contains("net=0 labels=0:20:0:0, "));
+  CHECK_THAT(difference_found<fault::wrong_start>(), Catch::Contains("net=0 start_ns=4, "));
   CHECK_THAT(difference_found<fault::lost_in_dump>(),
              Catch::StartsWith("dump: lacks ") && Catch::Contains("src=10.0.0.1 ") &&
                  Catch::EndsWith("which locked_map shows"));
