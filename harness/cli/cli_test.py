@@ -152,7 +152,8 @@ class Replay(Cli):
 
     def test_events_are_what_conntrack_prints_and_their_sum_is_the_dump(self):
         text = self.good("replay", DNS, "--impl", "rcu,tbb,locked_map", "--events")
-        line = re.compile(r"^(    \[NEW\]| \[UPDATE\]|\[DESTROY\]) (tcp      6|udp      17|icmp     1|icmpv6   58) "
+        line = re.compile(r"^(    \[NEW\]| \[UPDATE\]|\[DESTROY\]) "
+                          r"(tcp      6|udp      17|icmp     1|icmpv6   58) "
                           r"(\d+ )?([A-Z_0-9]+ )?src=\S+ dst=\S+ .*\S$")
         lines = text.splitlines()
         self.assertGreater(len(lines), 100)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The walk over both sequences, and the words for what differs.
 #include "harness/replay/event_comparison.h"
 
 #include "harness/format/conntrack.h"

@@ -98,7 +98,7 @@ TEST_CASE("a DESTROY that is lost, told twice, too early or altered is found") {
   CHECK_THAT(difference_found<fault::altered_destroy>(),
              Catch::StartsWith("event: tells \"[DESTROY] ") && Catch::Contains(" mark=5 "));
   CHECK(difference_found<fault::update_after_destroy>() ==
-        "events: entry 2: an update after DESTROY");
+        "events: entry 1: an update after DESTROY");
 }
 
 TEST_CASE("the first implementation is not above the order of events") {
