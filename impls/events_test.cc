@@ -183,7 +183,8 @@ TEST_CASE("a merged packet tells what waits at the winner; the loser, never born
   });
 }
 
-TEST_CASE("the reply-only entry of a resolved clash is told of neither at its birth nor at its end") {
+TEST_CASE(
+    "the reply-only entry of a resolved clash is told of neither at its birth nor at its end") {
   for_each_impl([](const impl& which) {
     host h(which);
     skb winner = h.in(request());
@@ -207,7 +208,8 @@ TEST_CASE("the reply-only entry of a resolved clash is told of neither at its bi
   });
 }
 
-TEST_CASE("a netns that exits has no listener: what waited is let go, nothing is told of the rest") {
+TEST_CASE(
+    "a netns that exits has no listener: what waited is let go, nothing is told of the rest") {
   for_each_impl([](const impl& which) {
     host h(which);
     h.heard.refuses = [](const event_message& m) { return m.has(event::destroy); };

@@ -184,7 +184,8 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   ct->net = &in_net;
   ct->master = nullptr;
   ct->zone = in_zone;
-  ct->ecache.init(in_net.events.mask_of_new(static_cast<events_mode>(std::uint8_t{in_net.policy.events})));
+  ct->ecache.init(
+      in_net.events.mask_of_new(static_cast<events_mode>(std::uint8_t{in_net.policy.events})));
   ct->proto = {};
   add_extensions(*ct, in_net.policy);
   in_net.lists[cpu.index].unconfirmed.add(*ct);
