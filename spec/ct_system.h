@@ -15,6 +15,7 @@
 /// Source: nf_conntrack_in(), nf_conntrack_confirm(), struct sk_buff, Linux 6.18.
 #pragma once
 
+#include "spec/events.h"
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 #include "spec/policy.h"
@@ -121,7 +122,8 @@ class cpu {
                              std::uint32_t timeout_s) noexcept = 0;
   /// Kills the entries of these tuples, as `conntrack -D`. Returns how many kills were won.
   virtual std::size_t kill(std::span<const tuple> tuples) noexcept = 0;
-  /// Changes the entry of this tuple, as `conntrack -U`; also while its packets pass.
+  /// Changes the entry of this tuple, as `conntrack -U`; also while its packets pass. The listener
+  /// is told at once.
   virtual update_status update(const tuple&, const conn_update&) noexcept {
     return update_status::not_found;
   }
@@ -142,6 +144,9 @@ class cpu {
   virtual void advance(std::uint64_t jiffies64) noexcept = 0;
   /// One run of gc_worker now, due or not.
   virtual gc_report gc_worker() noexcept = 0;
+  /// One run of the redelivery worker of a netns now, due or not: destroy events that were refused
+  /// are told again. `advance` runs it as often as it falls due.
+  virtual redelivery_report redeliver(netns_id net) noexcept = 0;
   /// Nothing of the system is looked at until the next call: lets grace periods end.
   virtual void quiescent() noexcept = 0;
 };
@@ -161,6 +166,11 @@ class ct_system {
   virtual void dump(cpu& on, const std::function<void(const conn&)>& show) = 0;
   /// [cpu], in order of attachment; CPUs that were detached keep their row.
   virtual std::vector<ip_conntrack_stat> statistics() const = 0;
+  /// Makes `to` the listener of a netns, in place of whoever it was; nullptr: nobody listens. It
+  /// gets the messages with one of the events in `mask` (bits of ct::event), of entries that have
+  /// an event cache (events_mode). The former one is not called any more when this returns.
+  virtual void listen(netns_id net, listener* to, std::uint32_t mask) = 0;
+  virtual event_stat event_statistics() const = 0;
   virtual std::size_t memory_bytes() const noexcept = 0;
   /// The entry that a packet holds, confirmed or not: what a rule sees of it. None: it has none.
   virtual std::optional<conn> entry_of(const skb&) const { return std::nullopt; }

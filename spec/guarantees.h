@@ -63,7 +63,10 @@ inline constexpr std::array<guarantee, 20> guarantees = {{
     {letter::c2,
      "C.2",
      "of several confirms of one tuple exactly one inserts, the others learn of the clash"},
-    {letter::d1, "D.1", "of several kills exactly one returns true"},
+    {letter::d1,
+     "D.1",
+     "of several kills at most one returns true, and exactly one unless its destroy event is "
+     "refused"},
     {letter::d2, "D.2", "after the kill that returned true neither tuple finds the entry"},
     {letter::d3, "D.3", "both tuples of a killed entry vanish at one instant"},
     {letter::d4,
@@ -80,7 +83,10 @@ inline constexpr std::array<guarantee, 20> guarantees = {{
     {letter::f2, "F.2", "a lookup during a resize misses nothing"},
     {letter::g1, "G.1", "a lookup never waits for a writer"},
     {letter::g2, "G.2", "there is no lock that every writer takes"},
-    {letter::h1, "H.1", "the destroy event is delivered exactly once, after NEW"},
+    {letter::h1,
+     "H.1",
+     "of an entry with events the listener takes its birth first, DESTROY exactly once and last, "
+     "nothing twice"},
 }};
 
 constexpr std::string_view name(letter l) { return guarantees[static_cast<std::size_t>(l)].name; }

@@ -57,6 +57,8 @@ class fake_system : public ct_system {
     }
   }
   std::vector<ip_conntrack_stat> statistics() const override { return {}; }
+  void listen(netns_id, listener*, std::uint32_t) override {}
+  event_stat event_statistics() const override { return {}; }
   std::size_t memory_bytes() const noexcept override { return 0; }
   std::string broken_invariant(cpu&) override {
     return planted_ == fault::broken_at_rest ? "the planted invariant" : "";
@@ -130,6 +132,7 @@ class fake_cpu : public cpu {
     const std::lock_guard lock(of_.mutex_);
     return of_.collect();
   }
+  redelivery_report redeliver(netns_id) noexcept override { return {}; }
   void quiescent() noexcept override {}
 
  private:

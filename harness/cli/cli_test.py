@@ -150,6 +150,20 @@ class Replay(Cli):
             for verb in ["replay", DNS], ["bench"]:
                 self.assertIn(hint, self.refused(*verb, "--sysctl", given))
 
+    def test_events_are_what_conntrack_prints_and_their_sum_is_the_dump(self):
+        text = self.good("replay", DNS, "--impl", "rcu,tbb,locked_map", "--events")
+        line = re.compile(r"^(    \[NEW\]| \[UPDATE\]|\[DESTROY\]) "
+                          r"(tcp      6|udp      17|icmp     1|icmpv6   58) "
+                          r"(\d+ )?([A-Z_0-9]+ )?src=\S+ dst=\S+ .*\S$")
+        lines = text.splitlines()
+        self.assertGreater(len(lines), 100)
+        for found in lines:
+            self.assertRegex(found, line)
+        new = sum(found.startswith("    [NEW]") for found in lines)
+        destroyed = sum(found.startswith("[DESTROY]") for found in lines)
+        dump = self.good("replay", DNS, "--impl", "rcu", "--dump").splitlines()
+        self.assertEqual(new - destroyed, len(dump))
+
     def test_stats_is_a_line_for_the_cpu(self):
         text = self.good("replay", DNS, "--impl", "rcu", "--stats")
         self.assertRegex(text, r"(?m)^cpu=0 +\tfound=0 invalid=0 ")

@@ -22,6 +22,7 @@ namespace {
 struct replay_arguments {
   std::vector<std::string> captures;
   bool dump = false;
+  bool events = false;
   bool stats = false;
   bool acct = false;
   std::size_t buckets = system_options{}.buckets;
@@ -124,6 +125,12 @@ void print_rows(std::FILE* to, const replay_result& result) {
   }
 }
 
+void print_events(const replay_arguments& arguments, std::span<const event_message> told) {
+  for (const event_message& message : told) {
+    fmt::print("{}\n", conntrack_event_line(message, {.acct = arguments.acct}));
+  }
+}
+
 /// The state as the tools would print it; their summary goes to stderr, as theirs does.
 void print_state(const replay_arguments& arguments, const replay_result& result) {
   if (arguments.dump) {
@@ -161,6 +168,7 @@ nlohmann::json json_figures(const workloads::playback& player, const replay_resu
           {"shortened_gaps", player.shortened_gap_count()},
           {"connections", result.connections},
           {"entries", result.dump.size()},
+          {"events", result.event_count},
           {"tcp", mix.tcp},
           {"udp", mix.udp},
           {"icmp", mix.icmp},
@@ -221,7 +229,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .seed = what.seed,
                  .acct = arguments.acct,
                  .sysctls = sysctls_of(arguments.sysctls, impls)},
-      .zone = {.id = arguments.zone}};
+      .zone = {.id = arguments.zone},
+      .events = arguments.events};
   const replay_hooks hooks = {
       .should_stop = [&listener] { return listener.was_interrupted(); },
       .progress =
@@ -229,6 +238,11 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
             if (!bar.is_due()) return;
             bar.draw(at.fraction(),
                      traffic_text(at.packet_count(), at.wire_bytes(), bar.elapsed_s()));
+          },
+      .events =
+          [&](std::span<const event_message> told) {
+            if (!told.empty()) bar.clear();
+            print_events(arguments, told);
           }};
   const replay_result result = replay(impls, player, options, hooks);
   bar.clear();
@@ -236,10 +250,13 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
 
   outcome found;
   found.exit = exit_of(player, result);
-  found.is_stdout_taken = arguments.dump || arguments.stats;
+  found.is_stdout_taken = arguments.dump || arguments.events || arguments.stats;
   std::FILE* to = found.is_stdout_taken ? stderr : stdout;
   print_traffic(to, player, result, what.seed);
   print_rows(to, result);
+  if (arguments.events) {
+    fmt::print(stderr, "{}\n", conntrack_event_closing_line(result.event_count));
+  }
   if (result.all_agree()) print_state(arguments, result);
   set_verdict(found, player, result);
   found.figures = json_figures(player, result);
@@ -261,6 +278,10 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
       ->type_name("FILE...")
       ->required();
   options.add_flag("--dump", arguments->dump, "print the table at the end as conntrack -L does");
+  options.add_flag("--events",
+                   arguments->events,
+                   "print what happens as conntrack -E does, by the first implementation, and "
+                   "compare it");
   options.add_flag("--stats", arguments->stats, "print the counters as conntrack -S does");
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")

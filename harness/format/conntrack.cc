@@ -84,37 +84,93 @@ void append_direction(out to, const conn& entry, dir d, bool acct) {
   }
 }
 
-}  // namespace
+bool is_tcp(const conn& entry) { return entry.tuples[0].dst.protonum == ipproto::tcp; }
 
-std::string conntrack_line(const conn& entry, const line_options& options) {
-  constexpr std::uint8_t both = 3;
+std::int32_t seconds_left(const conn& entry) {
+  return std::max(entry.timeout_jiffies, 0) / static_cast<std::int32_t>(hz);
+}
+
+/// Family, if it is asked for, and protocol.
+void append_head(out to, const conn& entry, const line_options& options) {
   const tuple& original = entry.tuples[index(dir::original)];
-  const bool is_ipv6 = original.src.l3num == l3num::ipv6;
-  std::string line;
-  const out to(line);
   if (options.extended) {
     fmt::format_to(to,
                    "{:<8} {} ",
-                   is_ipv6 ? "ipv6" : "ipv4",
+                   original.src.l3num == l3num::ipv6 ? "ipv6" : "ipv4",
                    static_cast<int>(original.src.l3num));
   }
-  fmt::format_to(to,
-                 "{:<8} {} {} ",
-                 name_of(original.dst.protonum),
-                 original.dst.protonum,
-                 std::max(entry.timeout_jiffies, 0) / static_cast<std::int32_t>(hz));
-  if (original.dst.protonum == ipproto::tcp) fmt::format_to(to, "{} ", name(entry.tcp));
-  const bool acct = options.acct || entry.has_acct;
+  fmt::format_to(to, "{:<8} {} ", name_of(original.dst.protonum), original.dst.protonum);
+}
+
+/// Both directions, with what was seen of the entry.
+void append_directions(out to, const conn& entry, bool acct) {
   append_direction(to, entry, dir::original, acct);
-  if (!entry.has(status::seen_reply)) line += "[UNREPLIED] ";
+  if (!entry.has(status::seen_reply)) fmt::format_to(to, "[UNREPLIED] ");
   append_direction(to, entry, dir::reply, acct);
-  if (entry.has(status::assured)) line += "[ASSURED] ";
-  fmt::format_to(to, "mark={} ", entry.mark);
+  if (entry.has(status::assured)) fmt::format_to(to, "[ASSURED] ");
+}
+
+/// The zone, if it holds for both directions.
+void append_zone(out to, const conn& entry) {
+  constexpr std::uint8_t both = 3;
   if (entry.zone.directions == both && entry.zone.id != 0) {
     fmt::format_to(to, "zone={} ", entry.zone.id);
   }
-  fmt::format_to(to, "use={}", entry.use);
-  if (options.id) fmt::format_to(to, " id={}", entry.id);
+}
+
+void append_id(out to, const conn& entry, const line_options& options) {
+  if (options.id) fmt::format_to(to, "id={} ", entry.id);
+}
+
+std::string_view in_brackets(event_kind kind) {
+  switch (kind) {
+    case event_kind::new_:
+      return "[NEW]";
+    case event_kind::update:
+      return "[UPDATE]";
+    case event_kind::destroy:
+      return "[DESTROY]";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string conntrack_line(const conn& entry, const line_options& options) {
+  std::string line;
+  const out to(line);
+  append_head(to, entry, options);
+  fmt::format_to(to, "{} ", seconds_left(entry));
+  if (is_tcp(entry)) fmt::format_to(to, "{} ", name(entry.tcp));
+  append_directions(to, entry, options.acct || entry.has_acct);
+  fmt::format_to(to, "mark={} ", entry.mark);
+  append_zone(to, entry);
+  fmt::format_to(to, "use={} ", entry.use);
+  append_id(to, entry, options);
+  line.pop_back();
+  return line;
+}
+
+std::string conntrack_event_line(const event_message& message, const line_options& options) {
+  const conn& entry = message.entry;
+  const bool is_destroy = message.kind() == event_kind::destroy;
+  std::string line;
+  const out to(line);
+  fmt::format_to(to, "{:>9} ", in_brackets(message.kind()));
+  append_head(to, entry, options);
+  if (!is_destroy || seconds_left(entry) != 0) fmt::format_to(to, "{} ", seconds_left(entry));
+  if (is_tcp(entry) && (is_destroy || message.has(event::protoinfo))) {
+    fmt::format_to(to, "{} ", name(entry.tcp));
+  }
+  append_directions(to, entry, is_destroy && (options.acct || entry.has_acct));
+  if (entry.mark != 0 || message.has(event::mark)) fmt::format_to(to, "mark={} ", entry.mark);
+  append_zone(to, entry);
+  if (is_destroy && entry.stop_ns != 0) {
+    constexpr std::uint64_t ns_per_s = 1'000'000'000;
+    fmt::format_to(to, "delta-time={} ", (entry.stop_ns - entry.start_ns) / ns_per_s);
+  }
+  append_id(to, entry, options);
+  line.pop_back();
   return line;
 }
 
@@ -137,6 +193,10 @@ std::string conntrack_stat_line(std::size_t cpu_index, const ip_conntrack_stat& 
 
 std::string conntrack_closing_line(std::size_t entry_count) {
   return fmt::format("conntrack (ctbench): {} flow entries have been shown.", entry_count);
+}
+
+std::string conntrack_event_closing_line(std::size_t event_count) {
+  return fmt::format("conntrack (ctbench): {} flow events have been shown.", event_count);
 }
 
 bool is_printed_before(const conn& a, const conn& b) {

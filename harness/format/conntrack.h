@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// Connections and counters as the tool conntrack(8) prints them: the lines of `conntrack -L` and
-/// `-S`.
+/// Connections and counters as the tool conntrack(8) prints them: the lines of `conntrack -L`,
+/// `-E` and `-S`.
 ///
 /// Byte for byte, spaces at the ends included, so that both outputs can be compared with diff once
 /// they are sorted (the tool prints in hash order). Protocols that have no tracker here are printed
@@ -10,6 +10,7 @@
 /// lines).
 #pragma once
 
+#include "spec/events.h"
 #include "spec/nf_conn.h"
 
 #include <cstddef>
@@ -30,8 +31,15 @@ std::string conntrack_line(const conn& entry, const line_options& options);
 /// end.
 std::string conntrack_stat_line(std::size_t cpu_index, const ip_conntrack_stat& counters);
 
+/// A line of `conntrack -E`, without its newline: what happened in brackets, then what the kernel
+/// puts into that message. A TCP state stands where it changed, counters and no spent timeout in
+/// DESTROY, a mark where there is one or it changed.
+std::string conntrack_event_line(const event_message& message, const line_options& options);
+
 /// What the tool says on stderr after its last line, of ourselves.
 std::string conntrack_closing_line(std::size_t entry_count);
+
+std::string conntrack_event_closing_line(std::size_t event_count);
 
 /// An order for printing: by netns, family, protocol, addresses, ports, zone, then id; total over
 /// one dump.

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ct::harness {
@@ -175,6 +176,81 @@ TEST_CASE("the seconds left are rounded down and never negative") {
     entry.timeout_jiffies = jiffies;
     CHECK_THAT(conntrack_line(entry, plain), Catch::StartsWith("udp      17" + shown + "src="));
   }
+}
+
+/// An event of an entry that a packet of this moment has set: the whole timeout is left.
+std::string event_line(conn entry, std::uint32_t bits, const line_options& options = plain) {
+  return conntrack_event_line({.bits = bits, .entry = std::move(entry)}, options);
+}
+constexpr std::uint32_t new_bit = bit(event::new_);
+constexpr std::uint32_t protoinfo_bit = bit(event::protoinfo);
+constexpr std::uint32_t destroy_bit = bit(event::destroy);
+
+conn with_whole_timeout(conn entry) {
+  ++entry.timeout_jiffies;
+  return entry;
+}
+
+TEST_CASE("an event line says what happened, then the whole timeout, and neither mark nor use") {
+  CHECK(event_line(with_whole_timeout(make_tcp(41000, tcp_state::syn_sent, 120, 0)),
+                   new_bit | protoinfo_bit) ==
+        "    [NEW] tcp      6 120 SYN_SENT src=10.0.1.2 dst=10.0.2.2 sport=41000 dport=80 "
+        "[UNREPLIED] src=10.0.2.2 dst=10.0.1.2 sport=80 dport=41000");
+  constexpr std::uint32_t both = status::seen_reply | status::assured;
+  CHECK(event_line(with_whole_timeout(make_tcp(41001, tcp_state::established, 432000, both)),
+                   bit(event::assured) | protoinfo_bit) ==
+        " [UPDATE] tcp      6 432000 ESTABLISHED src=10.0.1.2 dst=10.0.2.2 sport=41001 dport=80 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=80 dport=41001 [ASSURED]");
+  CHECK(event_line(with_whole_timeout(make_icmp(l3num::ipv6, 128, 129, 99)), bit(event::related)) ==
+        "    [NEW] icmpv6   58 30 src=2001:db8:1::2 dst=2001:db8:2::2 type=128 code=0 id=99 "
+        "[UNREPLIED] src=2001:db8:2::2 dst=2001:db8:1::2 type=129 code=0 id=99");
+}
+
+TEST_CASE("a TCP state stands in an event where it changed, and in every DESTROY") {
+  conn entry = make_tcp(41001, tcp_state::established, 300, status::seen_reply | status::assured);
+  entry.mark = 42;
+  CHECK(event_line(with_whole_timeout(entry), bit(event::mark)) ==
+        " [UPDATE] tcp      6 300 src=10.0.1.2 dst=10.0.2.2 sport=41001 dport=80 src=10.0.2.2 "
+        "dst=10.0.1.2 sport=80 dport=41001 [ASSURED] mark=42");
+  CHECK(event_line(entry, destroy_bit) ==
+        "[DESTROY] tcp      6 299 ESTABLISHED src=10.0.1.2 dst=10.0.2.2 sport=41001 dport=80 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=80 dport=41001 [ASSURED] mark=42");
+  entry.mark = 0;
+  CHECK_THAT(event_line(entry, bit(event::mark)), Catch::EndsWith(" [ASSURED] mark=0"));
+  CHECK_THAT(event_line(entry, bit(event::reply)), Catch::EndsWith(" [ASSURED]"));
+}
+
+TEST_CASE("DESTROY has counters and leaves out a timeout of less than a second") {
+  conn entry = make(l3num::ipv4, ipproto::udp, 40009, 53);
+  entry.packets = {1, 0};
+  entry.bytes = {33, 0};
+  const std::string expected =
+      "[DESTROY] udp      17 src=10.0.1.2 dst=10.0.2.2 sport=40009 dport=53 packets=1 bytes=33 "
+      "[UNREPLIED] src=10.0.2.2 dst=10.0.1.2 sport=53 dport=40009 packets=0 bytes=0";
+  for (const std::int32_t left : {249, 0, -250}) {
+    entry.timeout_jiffies = left;
+    CHECK(event_line(entry, destroy_bit, acct) == expected);
+  }
+  entry.timeout_jiffies = 250;
+  CHECK_THAT(event_line(entry, destroy_bit, acct), Catch::StartsWith("[DESTROY] udp      17 1 "));
+  CHECK(event_line(entry, new_bit, acct) ==
+        "    [NEW] udp      17 1 src=10.0.1.2 dst=10.0.2.2 sport=40009 dport=53 [UNREPLIED] "
+        "src=10.0.2.2 dst=10.0.1.2 sport=53 dport=40009");
+}
+
+TEST_CASE("zone, family and id stand in event lines as in those of a listing") {
+  conn entry = make(l3num::ipv4, ipproto::udp, 40000, 53);
+  entry.zone = {.id = 7};
+  entry.id = 4110176907;
+  expires_in(entry, 1);
+  CHECK(event_line(with_whole_timeout(entry), new_bit) ==
+        "    [NEW] udp      17 1 src=10.0.1.2 dst=10.0.2.2 sport=40000 dport=53 [UNREPLIED] "
+        "src=10.0.2.2 dst=10.0.1.2 sport=53 dport=40000 zone=7");
+  entry.zone = {};
+  CHECK(event_line(with_whole_timeout(entry), new_bit, extended_id) ==
+        "    [NEW] ipv4     2 udp      17 1 src=10.0.1.2 dst=10.0.2.2 sport=40000 dport=53 "
+        "[UNREPLIED] src=10.0.2.2 dst=10.0.1.2 sport=53 dport=40000 id=4110176907");
+  CHECK(conntrack_event_closing_line(53) == "conntrack (ctbench): 53 flow events have been shown.");
 }
 
 TEST_CASE("the counters are one line a CPU, with the tab and the last space of the tool") {

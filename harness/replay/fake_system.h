@@ -30,6 +30,15 @@ enum class fault : std::uint8_t {
   wrong_count,
   wrong_statistics,
   broken_invariant,
+  // Of events.
+  lost_update,
+  lost_destroy,
+  doubled_update,
+  doubled_destroy,
+  update_after_destroy,
+  destroy_before_new,
+  altered_destroy,
+  altered_event,
 };
 
 struct fake_entry {
@@ -67,6 +76,8 @@ class fake_system final : public ct_system {
     if (planted_ == fault::wrong_statistics) ++counters.early_drop;
     return {counters};
   }
+  void listen(netns_id, listener* to, std::uint32_t) override { listener_ = to; }
+  event_stat event_statistics() const override { return {}; }
   std::size_t memory_bytes() const noexcept override { return 0; }
   std::string broken_invariant(ct::cpu&) override {
     return planted_ == fault::broken_invariant ? "a bucket points nowhere" : "";
@@ -89,17 +100,45 @@ class fake_system final : public ct_system {
   }
   void advance(std::uint64_t jiffies64) { now_ = std::max(now_, jiffies64); }
   std::size_t expire() {
-    return std::erase_if(entries_, [this](const auto& e) { return e.second.deadline <= now_; });
+    return std::erase_if(entries_, [this](const auto& e) {
+      if (e.second.deadline > now_) return false;
+      tell(event::destroy, e.second);
+      return true;
+    });
   }
 
  private:
+  void tell(event what, const fake_entry& entry) {
+    if (listener_ == nullptr) return;
+    const bool is_update = what == event::reply;
+    const bool is_destroy = what == event::destroy;
+    if (is_update && planted_ == fault::lost_update) return;
+    if (is_destroy && planted_ == fault::lost_destroy) return;
+    event_message m{.bits = bit(what), .entry = shape(entry)};
+    if (planted_ == fault::altered_event && is_update) m.entry.timeout_jiffies -= 1;
+    if (planted_ == fault::altered_destroy && is_destroy) m.entry.mark = 5;
+    (void)listener_->deliver(m);
+    const bool is_doubled = (is_update && planted_ == fault::doubled_update) ||
+                            (is_destroy && planted_ == fault::doubled_destroy);
+    if (is_doubled) (void)listener_->deliver(m);
+    if (is_destroy && planted_ == fault::update_after_destroy) {
+      m.bits = bit(event::assured);
+      (void)listener_->deliver(m);
+    }
+  }
   void track(skb& packet) {
     const auto flow = std::to_integer<std::uint8_t>(packet.frame[0]);
     const bool is_back = packet.frame[1] != std::byte{0};
     fake_entry& entry = entries_[flow];
-    if (entry.id == 0 || entry.deadline <= now_) entry = {.id = ++last_id_, .flow = flow};
+    const bool is_new = entry.id == 0 || entry.deadline <= now_;
+    if (is_new && entry.id != 0) tell(event::destroy, entry);
+    if (is_new) entry = {.id = ++last_id_, .flow = flow};
+    const bool is_first_reply = is_back && !entry.has_reply;
     entry.has_reply = entry.has_reply || is_back;
     entry.deadline = now_ + 30ULL * hz;
+    if (is_new && planted_ == fault::destroy_before_new) tell(event::destroy, entry);
+    if (is_new) tell(event::new_, entry);
+    if (is_first_reply) tell(event::reply, entry);
     packet.conn_id = entry.id;
     packet.info = is_back           ? ctinfo::established_reply
                   : entry.has_reply ? ctinfo::established
@@ -118,6 +157,7 @@ class fake_system final : public ct_system {
   }
 
   fault planted_;
+  listener* listener_ = nullptr;
   bool is_lazy_;  ///< leaves expired entries to gc_worker
   std::uint64_t now_ = initial_jiffies;
   std::map<std::uint8_t, fake_entry> entries_;
@@ -146,6 +186,7 @@ class fake_cpu final : public ct::cpu {
   gc_report gc_worker() noexcept override {
     return {.buckets = 1, .entries = 0, .reaped = system_.expire(), .next_run = hz};
   }
+  redelivery_report redeliver(netns_id) noexcept override { return {}; }
   void quiescent() noexcept override {}
 
  private:

@@ -3,6 +3,7 @@
 #include "harness/replay/replay.h"
 
 #include "harness/format/conntrack.h"
+#include "harness/replay/event_comparison.h"
 
 #include <algorithm>
 #include <chrono>
@@ -36,9 +37,12 @@ class id_set {
   std::unordered_map<std::uint64_t, std::uint64_t> blocks_;
 };
 
-/// An implementation at work. Members in this order: the cpu must be gone before its system.
+/// An implementation at work. Members in this order: the cpu must be gone before its system, both
+/// before the listener.
 struct contestant {
   const impl* which = nullptr;
+  std::unique_ptr<event_recorder> events;  ///< nullptr: nobody listens
+  event_comparison compared_events;
   std::unique_ptr<ct_system> system;
   std::unique_ptr<cpu> on;
   std::vector<skb> packets;
@@ -213,11 +217,14 @@ class lockstep {
       one.row.impl = which.name;
       one.is_compared = !which.is_timing_only();
       if (one.is_compared && reference_ == npos) reference_ = contestants_.size() - 1;
+      if (!options.events || !one.is_compared) continue;
+      one.events = std::make_unique<event_recorder>();
+      one.system->listen(0, one.events.get(), all_events);
     }
   }
 
   void run(workloads::playback& player, const replay_hooks& hooks);
-  void compare_what_is_left(std::uint64_t jiffies64);
+  void compare_what_is_left(std::uint64_t jiffies64, const replay_hooks& hooks);
   replay_result result() &&;
 
  private:
@@ -225,6 +232,10 @@ class lockstep {
 
   contestant& reference() { return contestants_[reference_]; }
   void judge(const workloads::played_batch& batch, const workloads::playback& player);
+  void compare_events(const replay_hooks& hooks);
+  void hand_out_events(const replay_hooks& hooks);
+  std::string event_difference(contestant& one);
+  std::string event_difference_at_rest(contestant& one);
 
   const replay_options& options_;
   std::vector<contestant> contestants_;
@@ -248,6 +259,7 @@ void lockstep::run(workloads::playback& player, const replay_hooks& hooks) {
       if (one.is_running()) one.pass(given_);
     }
     judge(batch, player);
+    compare_events(hooks);
     if (hooks.progress) hooks.progress(player);
   }
   // A signal ends a read from a pipe as the pipe's own end does.
@@ -268,7 +280,49 @@ void lockstep::judge(const workloads::played_batch& batch, const workloads::play
   }
 }
 
-void lockstep::compare_what_is_left(std::uint64_t jiffies64) {
+/// What was told since the last time; of an implementation that differs nothing more.
+void lockstep::compare_events(const replay_hooks& hooks) {
+  if (reference().events == nullptr) return;
+  for (contestant& one : contestants_) {
+    if (one.events == nullptr || &one == &reference()) continue;
+    if (one.is_running()) {
+      std::string difference = event_difference(one);
+      if (!difference.empty()) one.disagrees(std::move(difference));
+    }
+    one.events->told.clear();
+  }
+  hand_out_events(hooks);
+}
+
+void lockstep::hand_out_events(const replay_hooks& hooks) {
+  if (reference().events == nullptr) return;
+  std::vector<event_message>& told = reference().events->told;
+  result_.event_count += told.size();
+  if (hooks.events) hooks.events(told);
+  told.clear();
+}
+
+/// Its own order first, then what it told since the last time beside the reference.
+std::string lockstep::event_difference(contestant& one) {
+  const std::string& finding = one.events->books.finding();
+  if (!finding.empty()) return "events: " + finding;
+  if (&one == &reference()) return {};
+  return one.compared_events.next(one.events->told, reference().events->told, reference().row.impl);
+}
+
+/// Once gc_worker has taken what expired: whom the events leave alive is in the table, no other.
+std::string lockstep::event_difference_at_rest(contestant& one) {
+  if (one.events == nullptr) return {};
+  std::string difference = event_difference(one);
+  if (!difference.empty()) return difference;
+  std::vector<std::uint64_t> ids;
+  one.system->dump(*one.on, [&ids](const conn& entry) { ids.push_back(entry.id); });
+  const std::string lost = one.events->books.compare(ids);
+  if (!lost.empty()) return "events: " + lost;
+  return &one == &reference() ? "" : one.compared_events.at_end(reference().row.impl);
+}
+
+void lockstep::compare_what_is_left(std::uint64_t jiffies64, const replay_hooks& hooks) {
   // Whoever reads the table does so after the last packet, never in its very jiffy: a timeout that
   // this packet set to 120 s reads as 119, as with the tool.
   for (contestant& one : contestants_) {
@@ -292,10 +346,12 @@ void lockstep::compare_what_is_left(std::uint64_t jiffies64) {
             statistics_difference(total(one.system->statistics()), total(result_.statistics), name);
       }
     }
+    if (difference.empty()) difference = event_difference_at_rest(one);
     const std::string broken = one.system->broken_invariant(*one.on);
     if (difference.empty() && !broken.empty()) difference = "breaks an invariant: " + broken;
     if (!difference.empty()) one.disagrees(std::move(difference));
   }
+  hand_out_events(hooks);
 }
 
 replay_result lockstep::result() && {
@@ -318,7 +374,7 @@ replay_result replay(std::span<const impl> impls,
                      const replay_hooks& hooks) {
   lockstep all(impls, options);
   all.run(packets, hooks);
-  all.compare_what_is_left(packets.jiffies64());
+  all.compare_what_is_left(packets.jiffies64(), hooks);
   return std::move(all).result();
 }
 

@@ -26,12 +26,16 @@ struct replay_options {
   system_options system;
   ct::zone zone{};  ///< of every packet
   std::size_t batch_packets = workloads::batch_packets_max;
+  bool events = false;  ///< listen, and compare what is told too
 };
 
-/// Called after every batch; both may be empty.
+/// Called after every batch; each may be empty.
 struct replay_hooks {
   std::function<bool()> should_stop;
   std::function<void(const workloads::playback&)> progress;
+  /// What the first compared implementation told since the last call, in order; at the end also the
+  /// DESTROY of what had expired.
+  std::function<void(std::span<const event_message>)> events{};
 };
 
 struct replay_row {
@@ -51,6 +55,7 @@ struct replay_result {
   std::vector<replay_row> rows;  ///< [impl], in the order given
   protocol_mix mix;              ///< by the first compared implementation
   std::uint64_t connections = 0;
+  std::uint64_t event_count = 0;  ///< messages of that implementation
   bool was_stopped = false;
   std::vector<conn> dump;                     ///< of that implementation, in printing order
   std::vector<ip_conntrack_stat> statistics;  ///< [cpu], its

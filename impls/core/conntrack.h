@@ -106,6 +106,7 @@ class conntrack {
   // Entries.
   found<nf_conn> find_get(cpu_state& cpu, const ct::key& key) noexcept;
   insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
+  /// False: somebody else claimed it; or its destroy event was refused, and it waits unlinked.
   bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
   /// Kills every entry in the table of which `chosen(entry)` says so; returns how many.
   template <class Chosen>
@@ -117,6 +118,17 @@ class conntrack {
   }
   ct::key key_of(const tuple& t, std::uint16_t zone_id, netns& in_net) const noexcept;
   update_status update(cpu_state& cpu, const tuple& t, const conn_update& change) noexcept;
+
+  // Events.
+  /// Tells `bits` and what waits in the entry's event cache.
+  void deliver(nf_conn& ct, std::uint32_t bits = 0) noexcept {
+    if (bits != 0 || ct.ecache.has_pending()) ct.net->events.deliver(ct, bits, now());
+  }
+  redelivery_report redeliver(cpu_state& cpu, netns& in_net) noexcept {
+    const std::lock_guard guard(redelivery_lock_);
+    return run_redelivery(cpu, in_net);
+  }
+  event_stat event_statistics() const noexcept;
 
   // Time.
   std::uint64_t jiffies64() const noexcept {
@@ -173,6 +185,15 @@ class conntrack {
   void reap(cpu_state& cpu, nf_conn& ct) noexcept;
   gc_report run_gc(cpu_state& cpu) noexcept;
   bool may_drop_early(const nf_conn& ct) const noexcept;
+  /// Tells that `ct` is destroyed; DYING was claimed, it is linked still. False: refused.
+  bool announce_destroy(nf_conn& ct) noexcept;
+  /// Keeps an entry whose destroy event was refused, and the table's reference with it.
+  void await_redelivery(nf_conn& ct) noexcept;
+  redelivery_report run_redelivery(cpu_state& cpu, netns& in_net) noexcept;
+  template <class MoveClock>
+  void run_due_redelivery(cpu_state& cpu, std::uint64_t jiffies64, MoveClock&& move_clock) noexcept;
+  /// The netns exits: nobody listens any more, and what waited is told to nobody.
+  void silence(cpu_state& cpu, netns& leaving) noexcept;
   template <class MoveClock>
   void run_due_gc(cpu_state& cpu, std::uint64_t jiffies64, MoveClock&& move_clock) noexcept;
 
@@ -192,10 +213,15 @@ class conntrack {
   // Guarded by gc_lock_: one gc_worker at a time, as the kernel's work item.
   std::mutex gc_lock_;
   gc_schedule gc_;
+  // One redelivery worker at a time; taken inside gc_lock_.
+  std::mutex redelivery_lock_;
+  // Atomic: entries whose destroy event waits, in all netns.
+  std::atomic<std::size_t> destroy_waiting_{0};
 };
 
 }  // namespace ct::core
 
+#include "impls/core/conntrack_events.h"
 #include "impls/core/conntrack_gc.h"
 #include "impls/core/conntrack_life.h"
 #include "impls/core/conntrack_packet.h"

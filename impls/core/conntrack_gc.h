@@ -88,6 +88,7 @@ void conntrack<Table>::advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept
     const std::unique_lock guard(gc_lock_, std::try_to_lock);
     if (guard.owns_lock()) run_due_gc(cpu, jiffies64, move_clock);
   }
+  run_due_redelivery(cpu, jiffies64, move_clock);
   move_clock(jiffies64);
 }
 
@@ -104,6 +105,7 @@ void conntrack<Table>::run_due_gc(cpu_state& cpu,
   std::uint64_t due = gc_due_.load(std::memory_order_relaxed);
   while (due <= jiffies64) {
     if (gc_.is_between_cycles() && jiffies64 - due > leap) due = jiffies64 - leap;
+    run_due_redelivery(cpu, due, move_clock);
     move_clock(due);
     due += run_gc(cpu).next_run;
   }
@@ -116,6 +118,7 @@ template <ct::table Table>
 std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id id) {
   netns& leaving = net(id);
   leaving.is_exiting.store(true, std::memory_order_relaxed);  // relaxed: see reserve()
+  silence(cpu, leaving);
   kill_if(cpu, [&](const nf_conn& ct) { return ct.net == &leaving; });
   std::vector<netns_holder> holders;
   // acquire: pairs with the release in destroy(): what is not counted is freed.

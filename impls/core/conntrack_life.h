@@ -43,6 +43,7 @@ class conntrack<Table>::confirm_steps {
     if (is_reply_only_) {
       timeout = seconds(1);
       ct.set(status::fixed_timeout | status::nat_clash);
+      ct.ecache.init(0);  // nobody is told of it
     }
     ct.timeout.store(timeout + static_cast<std::uint32_t>(jiffies64_),
                      std::memory_order_relaxed);  // relaxed: see above
@@ -50,6 +51,8 @@ class conntrack<Table>::confirm_steps {
     ct.get();
   }
   void after_link(nf_conn& ct) noexcept {
+    // Ahead of CONFIRMED: whoever tells the first message of this entry finds it among the bits.
+    ct.ecache.cache(ct.master != nullptr ? event::related : event::new_);
     // (1) release; pairs with (3) and the acquire in nf_conn::is_confirmed(): who sees CONFIRMED
     // sees an absolute timeout and, by either tuple, a linked entry.
     ct.status.fetch_or(status::confirmed, std::memory_order_release);
@@ -181,6 +184,8 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   ct->net = &in_net;
   ct->master = nullptr;
   ct->zone = in_zone;
+  ct->ecache.init(
+      in_net.events.mask_of_new(static_cast<events_mode>(std::uint8_t{in_net.policy.events})));
   ct->proto = {};
   add_extensions(*ct, in_net.policy);
   in_net.lists[cpu.index].unconfirmed.add(*ct);
@@ -225,7 +230,10 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   ct->timeout.store(seconds(timeout_s), std::memory_order_relaxed);  // relaxed: as in before_link()
   confirm_steps steps(jiffies64(), cpu.random.below(30), false);
   const insert_status outcome = insert(cpu, *ct, steps);
-  if (outcome == insert_status::inserted) ++cpu.stat->insert;
+  if (outcome == insert_status::inserted) {
+    ++cpu.stat->insert;
+    deliver(*ct);
+  }
   put(cpu, *ct);
   return outcome;
 }
@@ -254,7 +262,12 @@ bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
   }
   if (!ct.is_confirmed()) return true;  // nothing to unlink; confirm will refuse it
   stamp_stop(ct, jiffies64());
+  const bool is_told = announce_destroy(ct);
   table_.unlink(cpu.local, ct);
+  if (!is_told) {
+    await_redelivery(ct);
+    return false;
+  }
   ct.net->lists[cpu.index].dying.add(ct);
   put(cpu, ct);  // the table's reference
   return true;

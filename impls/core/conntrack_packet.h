@@ -90,7 +90,9 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     context ctx(*this, cpu, *ct, s.info);
     const track outcome = find_l4proto(parsed.pkt.protonum).handle(*ct, parsed.pkt, ctx);
     if (outcome == track::accept) {
-      if (s.info == ctinfo::established_reply) ct->set(status::seen_reply);
+      if (s.info == ctinfo::established_reply && ct->set(status::seen_reply)) {
+        ct->ecache.cache(event::reply);
+      }
       s.nfct = ct;
       s.conn_id = ct->id;
       apply_rules(s);
@@ -174,16 +176,19 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
 /// Source: nf_conntrack_confirm(), __nf_conntrack_confirm(), Linux 6.18.
 template <ct::table Table>
 void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
-  if (s.nfct == nullptr || direction(s.info) == dir::reply) return;
+  if (s.nfct == nullptr) return;
   auto& ct = *static_cast<nf_conn*>(s.nfct);
-  if (ct.has(status::confirmed)) return;
+  if (ct.has(status::confirmed)) return deliver(ct);
+  if (direction(s.info) == dir::reply) return;
   const std::uint8_t protonum = ct.tuple(dir::original).dst.protonum;
   confirm_steps steps(jiffies64(), cpu.random.below(30), find_l4proto(protonum).resolves_clash);
   const insert_status outcome = insert(cpu, ct, steps);
   if (outcome == insert_status::inserted) {
     if (steps.is_reply_only()) ++cpu.stat->clash_resolve;
+    deliver(ct);
   } else if (steps.winner() != nullptr) {
     merge(cpu, s, *steps.winner());
+    deliver(*steps.winner());
   } else {
     s.verdict = verdict::drop;
   }

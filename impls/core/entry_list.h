@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <mutex>
+#include <span>
 
 namespace ct::core {
 
@@ -40,6 +41,17 @@ class alignas(64) entry_list {
     for (const nf_conn* ct = head_; ct != nullptr; ct = ct->list_next) visit(*ct);
   }
 
+  /// Takes up to `out.size()` entries off the list, newest first; returns how many.
+  std::size_t pop(std::span<nf_conn*> out) noexcept {
+    const std::lock_guard guard(lock_);
+    std::size_t count = 0;
+    for (; count < out.size() && head_ != nullptr; ++count) {
+      out[count] = head_;
+      unlink_held(*head_);
+    }
+    return count;
+  }
+
   std::size_t size() const noexcept {
     const std::lock_guard guard(lock_);
     return size_;
@@ -48,6 +60,9 @@ class alignas(64) entry_list {
  private:
   void unlink(nf_conn& ct) noexcept {
     const std::lock_guard guard(lock_);
+    unlink_held(ct);
+  }
+  void unlink_held(nf_conn& ct) noexcept {
     (ct.list_prev != nullptr ? ct.list_prev->list_next : head_) = ct.list_next;
     if (ct.list_next != nullptr) ct.list_next->list_prev = ct.list_prev;
     ct.list = nullptr;

@@ -101,6 +101,7 @@ inline bool set_mark(nf_conn& ct, std::uint32_t mark) {
   // relaxed, both: a mark stands for itself. Most packets set what is there: the line stays shared.
   if (ct.mark.load(std::memory_order_relaxed) == mark) return false;
   ct.mark.store(mark, std::memory_order_relaxed);  // relaxed: see above
+  ct.ecache.cache(event::mark);
   return true;
 }
 
@@ -118,6 +119,7 @@ inline bool replace_labels(nf_conn& ct, const labels& value, const labels& mask)
              !ct.labels[i].compare_exchange_weak(old, wanted, std::memory_order_relaxed));
     is_changed |= wanted != old;
   }
+  if (is_changed) ct.ecache.cache(event::label);
   return is_changed;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "impls/core/entry_list.h"
+#include "impls/core/event_channel.h"
 #include "impls/core/policy.h"
 #include "spec/tuple.h"
 
@@ -29,7 +30,7 @@ struct netns {
   };
 
   netns(netns_id number, std::uint32_t mix, const core::policy& settings)
-      : id(number), hash_mix(mix), policy(settings) {}
+      : id(number), hash_mix(mix), policy(settings), events(number) {}
 
   // Immutable.
   const netns_id id;
@@ -41,6 +42,8 @@ struct netns {
   std::atomic<bool> is_exiting{false};  // no new entries
   // Each list has its own lock.
   std::array<cpu_lists, cpus_max> lists;  // [cpu]
+  // Synchronises itself.
+  event_channel events;
 };
 
 }  // namespace ct::core

@@ -17,6 +17,7 @@
 /// nf_conn, struct nf_conntrack_tuple_hash, nf_conntrack_alloc(), Linux 6.18.
 #pragma once
 
+#include "impls/core/ecache.h"
 #include "impls/core/proto/tcp_data.h"
 #include "impls/sync/spinlock.h"
 #include "spec/jiffies.h"
@@ -134,6 +135,8 @@ struct nf_conn {
   ct::zone zone{};
   std::uint8_t extensions = 0;  // ext:: bits
 
+  core::ecache ecache;  // synchronises itself
+
   mutable sync::spinlock lock;  // guards proto
 
   // The unconfirmed or dying list it is on. Written by whoever moves the entry through its life:
@@ -162,8 +165,10 @@ struct nf_conn {
   // relaxed: bits are only ever set and carry no other data, except CONFIRMED and DYING, which the
   // core sets with their own orders.
   bool has(std::uint32_t bit) const { return (status.load(std::memory_order_relaxed) & bit) != 0; }
-  void set(std::uint32_t bit) {
-    if (!has(bit)) status.fetch_or(bit, std::memory_order_relaxed);  // relaxed: as has()
+  /// True: it was not set before, and this call set it.
+  bool set(std::uint32_t bit) {
+    // relaxed: as has().
+    return !has(bit) && (status.fetch_or(bit, std::memory_order_relaxed) & bit) == 0;
   }
 
   /// Several bits in one step.

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "impls/core/conntrack.h"
+#include "impls/core/nf_conn_view.h"
 #include "spec/ct_system.h"
+#include "spec/events.h"
 #include "spec/impl.h"
 
 #include <algorithm>
@@ -66,6 +68,11 @@ class system final : public ct_system {
     for (const auto& of_cpu : statistics_) rows.push_back(of_cpu->read());
     return rows;
   }
+
+  void listen(netns_id net, listener* to, std::uint32_t mask) override {
+    core_.net(net).events.listen(to, mask);
+  }
+  event_stat event_statistics() const override { return core_.event_statistics(); }
 
   std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
 
@@ -211,6 +218,11 @@ class system final : public ct_system {
       quiescent();
       return report;
     }
+    redelivery_report redeliver(netns_id net) noexcept override {
+      const redelivery_report report = owner_.core_.redeliver(state_, owner_.core_.net(net));
+      quiescent();
+      return report;
+    }
     void quiescent() noexcept override { owner_.core_.table().quiescent(state_.local); }
 
    private:
@@ -264,28 +276,14 @@ class system final : public ct_system {
 /// A copy of what a dump shows; the caller holds a reference, which `use` leaves out.
 template <ct::table Table>
 conn system<Table>::view(nf_conn& ct) const {
-  conn c;
-  c.id = ct.id;
-  c.tuples = {ct.tuple(dir::original), ct.tuple(dir::reply)};
-  // relaxed, all of these: a dump is no snapshot.
-  c.status = ct.status.load(std::memory_order_relaxed);
-  c.timeout_jiffies =
-      jiffies_between(core_.now(),
-                      ct.timeout.load(std::memory_order_relaxed));  // relaxed: see above
-  c.use = ct.use.load(std::memory_order_relaxed) - 1;               // relaxed: see above
-  c.mark = ct.mark.load(std::memory_order_relaxed);                 // relaxed: see above
-  c.net = ct.net->id;
-  c.zone = ct.zone;
-  if (c.tuples[0].dst.protonum == ipproto::tcp) {
-    const std::lock_guard guard(ct.lock);
-    c.tcp = ct.proto.tcp.state;
-  }
-  show_extensions(ct, c);
+  conn c = view_of(ct, ct.net->id, core_.now());
+  --c.use;
   return c;
 }
 
 /// What must hold at rest: every entry in the table is confirmed, not dying, referenced by the
-/// table alone, and linked once under each tuple; no other entry exists.
+/// table alone, and linked once under each tuple; no other entry exists but those whose destroy
+/// event waits.
 template <ct::table Table>
 std::string system<Table>::broken_invariant(ct::cpu& on) {
   if (!core_.table().is_valid()) return "the table's own invariants do not hold (is_valid)";
@@ -312,15 +310,21 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
     }
   }
   if (!broken.empty()) return broken;
+  std::size_t waiting = 0;  // refused destroy events
   core_.for_each_netns([&](const netns& n) {
     for (const netns::cpu_lists& lists : n.lists) {
       if (lists.unconfirmed.size() != 0) broken = "an unconfirmed entry without a packet";
       if (lists.dying.size() != 0) broken = "a dying entry that nobody frees";
     }
+    waiting += n.events.undelivered().size();
   });
-  if (broken.empty() && count() != links.size()) {
+  if (broken.empty() && count() != links.size() + waiting) {
     broken = "count is " + std::to_string(count()) + " with " + std::to_string(links.size()) +
-             " entries in the table";
+             " entries in the table and " + std::to_string(waiting) +
+             " that wait for the delivery of their destroy event";
+  }
+  if (broken.empty() && event_statistics().destroy_waiting != waiting) {
+    broken = "the count of waiting destroy events is not what the lists hold";
   }
   return broken;
 }

@@ -13,10 +13,10 @@
 ///
 /// Lock order: the mutex, then what the core's steps take. Progress: blocking; every verb waits for
 /// every other.
-/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2 (D.1 is the core's). **Not kept:** B.4, G.1, G.2;
-/// F.1 and F.2 are void. Cost: one mutex, one map search a tuple; insert allocates two map nodes,
-/// scan where it takes entries. Limit: without memory for these the program ends. Source: none;
-/// what a programmer writes first.
+/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, H.1 (D.1, H.1 are the core's). **Not kept:** B.4,
+/// G.1, G.2; F.1 and F.2 are void. Cost: one mutex, one map search a tuple; insert allocates two
+/// map nodes, scan where it takes entries. Limit: without memory for these the program ends.
+/// Source: none; what a programmer writes first.
 #pragma once
 
 #include "impls/core/nf_conn.h"
@@ -51,7 +51,8 @@ class table {
                                       letter::d3,
                                       letter::d4,
                                       letter::e1,
-                                      letter::e2};
+                                      letter::e2,
+                                      letter::h1};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}

@@ -32,10 +32,10 @@
 /// bucket array be exchanged under readers' feet. A lookup costs its flavour's read_lock, one
 /// reference and no shared write but the entry's count.
 ///
-/// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, G.1 G.2. Not: D.3 (two-phase
-/// delete). Lock order: bucket lock with the lower index, bucket lock with the higher; inside them
-/// only entry lists. Memory: 8 bytes a bucket, one nf_conn a connection; slabs are returned at the
-/// end. Source: nf_conntrack_core.c (____nf_conntrack_find, __nf_conntrack_confirm,
+/// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, G.1 G.2, H.1. Not: D.3
+/// (two-phase delete). Lock order: bucket lock with the lower index, bucket lock with the higher;
+/// inside them only entry lists. Memory: 8 bytes a bucket, one nf_conn a connection; slabs are
+/// returned at the end. Source: nf_conntrack_core.c (____nf_conntrack_find, __nf_conntrack_confirm,
 /// clean_from_lists), include/linux/rculist_nulls.h, Documentation/RCU/rculist_nulls.rst,
 /// Linux 6.18.
 #pragma once
@@ -80,7 +80,8 @@ class chained {
                                    letter::e1,
                                    letter::e2,
                                    letter::g1,
-                                   letter::g2};
+                                   letter::g2,
+                                   letter::h1};
 
   /// A CPU: a registered reader, and its free entries.
   struct local {

@@ -31,12 +31,12 @@
 /// also *writes* the bucket's cache line, hit or miss, so that lookups of one busy bucket on many
 /// cores pass this line round.
 ///
-/// **Kept:** A.1-3, B.1-4, C.1-2, D.1-4, E.1-2, G.2 (D.1 is the core's). **Not kept:** G.1; F.1 and
-/// F.2 are void, the number of buckets is fixed.
-/// Cost: lookup two atomic read-modify-writes (lock, reference), 1 + chain/2 cache lines; insert
-/// and unlink two locks and three cache lines a tuple. Nothing is allocated but the entry.
-/// Source: the locking of nf_conntrack_core.c, Linux 6.18, without RCU and with a lock for each
-/// bucket where the kernel has 1024 for all.
+/// **Kept:** A.1-3, B.1-4, C.1-2, D.1-4, E.1-2, G.2, H.1 (D.1, H.1 are the core's). **Not kept:**
+/// G.1; F.1 and F.2 are void, the number of buckets is fixed. Cost: lookup two atomic
+/// read-modify-writes (lock, reference), 1 + chain/2 cache lines; insert and unlink two locks and
+/// three cache lines a tuple. Nothing is allocated but the entry. Source: the locking of
+/// nf_conntrack_core.c, Linux 6.18, without RCU and with a lock for each bucket where the kernel
+/// has 1024 for all.
 #pragma once
 
 #include "impls/core/chain_array.h"
@@ -73,7 +73,8 @@ class table {
                                       letter::d4,
                                       letter::e1,
                                       letter::e2,
-                                      letter::g2};
+                                      letter::g2,
+                                      letter::h1};
 
   struct local {
     explicit local(table& t) : magazine(t.slab_) {}

@@ -6,7 +6,7 @@
 /// the table (reopening, resynchronisation, challenge ACKs, RSTs); the window (tcp_window.h); then
 /// state, timeout, ASSURED, accounting. Everything up to the choice of the timeout happens under
 /// the entry's lock; killing, status bits and counters do not. Limits: checksums are not verified;
-/// no SYN proxy, no sequence adjustment by NAT, no events. Source: nf_conntrack_tcp_packet(),
+/// no SYN proxy, no sequence adjustment by NAT. Source: nf_conntrack_tcp_packet(),
 /// nf_tcp_handle_invalid(), tcp_can_early_drop(), Linux 6.18 with the direction test of late RSTs
 /// that its stable releases have (commit bed6e04be8e6).
 #include "impls/core/proto/l4proto.h"
@@ -280,6 +280,7 @@ void finish(nf_conn& ct,
             tcp_kind kind,
             const transition& t,
             std::uint32_t timeout) {
+  if (t.from != t.to) ct.ecache.cache(event::protoinfo);
   if (!ct.has(status::seen_reply)) {
     if (kind == tcp_kind::rst) {  // nobody listens there: no entry is needed
       count_acct(ct, pkt, context);
@@ -295,7 +296,7 @@ void finish(nf_conn& ct,
     }
   } else if (t.to == tcp_state::established &&
              (t.from == tcp_state::syn_recv || t.from == tcp_state::established)) {
-    ct.set(status::assured);
+    if (ct.set(status::assured)) ct.ecache.cache(event::assured);
   }
   refresh_acct(ct, pkt, context, timeout);
 }

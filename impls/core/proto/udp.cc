@@ -67,7 +67,9 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
       ct.has(status::assured) || jiffies_between(ct.proto.udp.stream_ts, context.now) > 0;
   refresh_acct(ct, pkt, context, is_stream ? timeouts.udp_timeout_stream : timeouts.udp_timeout);
   // The loser of a resolved clash times out soon, whatever it sees.
-  if (is_stream && !ct.has(status::nat_clash)) ct.set(status::assured);
+  if (is_stream && !ct.has(status::nat_clash) && ct.set(status::assured)) {
+    ct.ecache.cache(event::assured);
+  }
   return track::accept;
 }
 

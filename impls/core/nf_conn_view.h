@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/// A copy of an entry, for dumps and events.
+#pragma once
+
+#include "impls/core/extensions.h"
+#include "impls/core/nf_conn.h"
+#include "spec/nf_conn.h"
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+namespace ct::core {
+
+/// What an observer may know of `ct` at `now`; the caller holds a reference, which `use` counts.
+inline conn view_of(const nf_conn& ct, netns_id net, std::uint32_t now) {
+  conn c;
+  c.id = ct.id;
+  c.tuples = {ct.tuple(dir::original), ct.tuple(dir::reply)};
+  // relaxed, all of these: a view is no snapshot.
+  c.status = ct.status.load(std::memory_order_relaxed);
+  c.timeout_jiffies =
+      jiffies_between(now, ct.timeout.load(std::memory_order_relaxed));  // relaxed: see above
+  c.use = ct.use.load(std::memory_order_relaxed);                        // relaxed: see above
+  c.mark = ct.mark.load(std::memory_order_relaxed);                      // relaxed: see above
+  c.net = net;
+  c.zone = ct.zone;
+  if (c.tuples[0].dst.protonum == ipproto::tcp) {
+    const std::lock_guard guard(ct.lock);
+    c.tcp = ct.proto.tcp.state;
+  }
+  show_extensions(ct, c);
+  return c;
+}
+
+}  // namespace ct::core
