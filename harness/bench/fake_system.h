@@ -58,6 +58,7 @@ class fake_system : public ct_system {
   }
   std::vector<ip_conntrack_stat> statistics() const override { return {}; }
   std::size_t memory_bytes() const noexcept override { return 0; }
+  std::size_t buckets() const noexcept override { return 1; }
   std::string broken_invariant(cpu&) override {
     return planted_ == fault::broken_at_rest ? "the planted invariant" : "";
   }
@@ -127,6 +128,7 @@ class fake_cpu : public cpu {
     const std::lock_guard lock(of_.mutex_);
     return of_.collect();
   }
+  resize_status resize(std::size_t) noexcept override { return resize_status::not_supported; }
   void quiescent() noexcept override {}
 
  private:

@@ -64,6 +64,7 @@ class fake_system final : public ct_system {
     return {counters};
   }
   std::size_t memory_bytes() const noexcept override { return 0; }
+  std::size_t buckets() const noexcept override { return 1; }
   std::string broken_invariant(ct::cpu&) override {
     return planted_ == fault::broken_invariant ? "a bucket points nowhere" : "";
   }
@@ -139,6 +140,7 @@ class fake_cpu final : public ct::cpu {
   gc_report gc_worker() noexcept override {
     return {.buckets = 1, .entries = 0, .reaped = system_.expire(), .next_run = hz};
   }
+  resize_status resize(std::size_t) noexcept override { return resize_status::not_supported; }
   void quiescent() noexcept override {}
 
  private:

@@ -107,6 +107,9 @@ class conntrack {
     if (ct.put()) destroy(cpu, ct);
   }
   ct::key key_of(const tuple& t, std::uint16_t zone_id, netns& in_net) const noexcept;
+  resize_status resize(cpu_state& cpu, std::size_t buckets) noexcept {
+    return table_.resize(cpu.local, buckets);
+  }
 
   // Time.
   std::uint64_t jiffies64() const noexcept {

@@ -49,7 +49,8 @@ class entry_index {
 
   template <class Want, class Take>
   bool scan(std::size_t bucket, Want&& want, Take&& take) noexcept {
-    return chains_[bucket].scan(want, take);
+    const auto end = chains_[bucket].scan([] { return true; }, want, take);
+    return end == locked_chain::scan_end::finished;
   }
   std::size_t bucket_count() const noexcept { return chains_.size(); }
   std::size_t memory_bytes() const noexcept { return chains_.memory_bytes(); }

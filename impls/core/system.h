@@ -54,6 +54,7 @@ class system final : public ct_system {
     core_.for_each(state_of(on), dir::original, [&](nf_conn& ct) {
       if (!ct.is_expired(core_.now())) show(view(ct));
     });
+    on.quiescent();
   }
 
   std::vector<ip_conntrack_stat> statistics() const override {
@@ -64,6 +65,7 @@ class system final : public ct_system {
   }
 
   std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
+  std::size_t buckets() const noexcept override { return core_.table().bucket_count(); }
 
   std::string broken_invariant(ct::cpu& on) override;
 
@@ -93,9 +95,11 @@ class system final : public ct_system {
     }
     void confirm(std::span<skb> packets) noexcept override {
       for (skb& s : packets) owner_.core_.confirm(state_, s);
+      quiescent();
     }
     void free_skb(std::span<skb> packets) noexcept override {
       for (skb& s : packets) owner_.core_.free_skb(state_, s);
+      quiescent();
     }
     void pass(std::span<skb> packets) noexcept override {
       core_type& core = owner_.core_;
@@ -159,6 +163,9 @@ class system final : public ct_system {
       const gc_report report = owner_.core_.gc_worker(state_);
       quiescent();
       return report;
+    }
+    resize_status resize(std::size_t buckets) noexcept override {
+      return owner_.core_.resize(state_, buckets);
     }
     void quiescent() noexcept override { owner_.core_.table().quiescent(state_.local); }
 
@@ -252,6 +259,7 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
       }
     });
   }
+  on.quiescent();
   for (const auto& [id, times] : links) {
     if (times != std::array{1, 1}) {
       broken = "entry " + std::to_string(id) + " is linked " + std::to_string(times[0]) +

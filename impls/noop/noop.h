@@ -53,6 +53,7 @@ class table {
     return true;
   }
   std::size_t bucket_count() const noexcept { return 1; }
+  resize_status resize(local&, std::size_t) noexcept { return resize_status::not_supported; }
 
   void quiescent(local&) noexcept {}
   std::size_t memory_bytes() const noexcept { return slab_.memory_bytes(); }
