@@ -21,7 +21,7 @@
 /// An unlinked node keeps its `next`, so that readers on it find their way out; only its next life,
 /// linked into another chain, leads them elsewhere, and there the marker tells.
 ///
-/// **Writers** hold the locks of both buckets, of `bucket_locks` hashed ones, the lower first, once
+/// **Writers** hold the locks of both buckets, of 1,024 hashed ones, the lower first, once
 /// if they are the same one. Insertion searches both chains, links both nodes at their heads and
 /// publishes CONFIRMED last; lookups pass by what is not confirmed, so the entry becomes findable
 /// under both tuples at one instant. Deletion unlinks original, then reply: between the two a
