@@ -162,7 +162,8 @@ concept table = requires(T t,
   { t.resize(local, bucket) }
   noexcept->std::same_as<resize_status>;
 
-  /// The calling thread holds no unreferenced entry, and does not until its next verb; long waits happen between two of these calls.
+  /// The calling thread holds no unreferenced entry, and does not until its next verb; long waits
+  /// happen between two of these calls.
   { t.quiescent(local) }
   noexcept->std::same_as<void>;
   /// Bytes of table and entries, free ones included.

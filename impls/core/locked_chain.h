@@ -12,9 +12,9 @@
 /// the head, behind every cursor, so a scan shows each node that stays linked exactly once, and
 /// ends, whatever `take` does. A resize that moves the nodes to other chains takes cursors out: a
 /// scan that finds its own gone has nothing to go on from. Guarantees: E.2 of a table that scans
-/// with it. Limit: nodes linked behind the cursor are not shown. Source: hlist of include/linux/list.h and get_next_corpse(),
-/// Linux 6.18; the cursor is the one of list walks that drop their lock (fs/libfs.c,
-/// dcache_readdir()).
+/// with it. Limit: nodes linked behind the cursor are not shown. Source: hlist of
+/// include/linux/list.h and get_next_corpse(), Linux 6.18; the cursor is the one of list walks that
+/// drop their lock (fs/libfs.c, dcache_readdir()).
 #pragma once
 
 #include "impls/core/nf_conn.h"

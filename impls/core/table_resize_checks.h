@@ -22,8 +22,8 @@
 namespace ct::core::checks {
 
 /// Up, down, the same again, to one bucket, and sizes that no power of two divides.
-inline constexpr std::array<std::size_t, 11> resize_walk = {
-    128, 128, 64, 1, 1, 1009, 7, 4096, 997, 3, 64};
+inline constexpr std::array<std::size_t, 11> resize_walk =
+    {128, 128, 64, 1, 1, 1009, 7, 4096, 997, 3, 64};
 
 /// Entry `n` of a population: keys 2n and 2n + 1.
 inline key original_of(std::uint32_t n) { return make_key(2 * n); }
@@ -120,9 +120,9 @@ finding resize_keeps_every_entry() {
       bool is_shown = false;
       const auto want = [&](nf_conn&, dir) { return is_shown = true, scan_verdict::next; };
       if (core.table.resize(l, buckets) == resize_status::same_size) {
-        demand(core.table.scan(l, core.table.bucket_count(), want, [](nf_conn&, dir) {}) &&
-                   !is_shown,
-               "F.1 the scan of a bucket behind the last one does not end at once " + when);
+        demand(
+            core.table.scan(l, core.table.bucket_count(), want, [](nf_conn&, dir) {}) && !is_shown,
+            "F.1 the scan of a bucket behind the last one does not end at once " + when);
       }
     }
     for (nf_conn* e : all) core.bury(l, *e);
@@ -164,7 +164,8 @@ finding resize_between_two_takes() {
   });
 }
 
-/// Beside the keys of `churn` a population that nobody kills; what is asked of it while resizes run.
+/// Beside the keys of `churn` a population that nobody kills; what is asked of it while resizes
+/// run.
 template <class T>
 class residents {
  public:

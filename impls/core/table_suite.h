@@ -135,9 +135,10 @@ TEMPLATE_LIST_TEST_CASE("growth loses no entry and hides none from lookups", "[t
                       growth_loses_nothing<TestType>);
 }
 
-TEMPLATE_LIST_TEST_CASE("a resize up, down, to the same size and to odd ones keeps every entry once",
-                        "[table]",
-                        tables) {
+TEMPLATE_LIST_TEST_CASE(
+    "a resize up, down, to the same size and to odd ones keeps every entry once",
+    "[table]",
+    tables) {
   demand_of<TestType>(promises<TestType>(letter::f1), resize_keeps_every_entry<TestType>);
 }
 

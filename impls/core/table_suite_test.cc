@@ -392,7 +392,8 @@ TEST_CASE("a resize that loses, doubles, keeps old end markers or lies is found 
               "F.1 a tuplehash was doubled after a resize to 128");
   check_names(resize_keeps_every_entry<faulty<fault::resize_keeps_markers>>(),
               "F.1 a lookup of an absent key begins again after a resize to 128");
-  check_names(resize_keeps_every_entry<faulty<fault::resize_says_same_size>>(), "F.1 a resize says");
+  check_names(resize_keeps_every_entry<faulty<fault::resize_says_same_size>>(),
+              "F.1 a resize says");
   check_names(resize_between_two_takes<faulty<fault::resize_loses_one>>(), "F.1");
 }
 

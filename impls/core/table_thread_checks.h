@@ -365,8 +365,8 @@ finding both_tuples_come_and_go_together() {
   });
 }
 
-/// Tables that claim F: grown from one bucket by one thread, doubled whenever it is full if the table
-/// does not grow by itself, while the others look up what is in.
+/// Tables that claim F: grown from one bucket by one thread, doubled whenever it is full if the
+/// table does not grow by itself, while the others look up what is in.
 template <class T>
 finding growth_loses_nothing() {
   return find_out([] {

@@ -8,15 +8,15 @@
 /// (`reuse::exclusive`).
 ///
 /// Two tuples that are one flow have one key, hence one element; it answers as the reply tuple, as
-/// the kernel's chains do, and a scan shows both tuplehashes. The map does not rehash by itself (its
-/// load factor is out of reach), so that `bucket` means the same in two scans; `resize` lets it,
-/// under the mutex like everything else: nobody sees it half done.
+/// the kernel's chains do, and a scan shows both tuplehashes. The map does not rehash by itself
+/// (its load factor is out of reach), so that `bucket` means the same in two scans; `resize` lets
+/// it, under the mutex like everything else: nobody sees it half done.
 ///
 /// Lock order: the mutex, then what the core's steps take. Progress: blocking; every verb waits for
 /// every other.
 /// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, F.1-2 (D.1 is the core's). **Not kept:** B.4, G.1,
-/// G.2. Cost: one mutex, one map search a tuple; insert allocates two map nodes, scan where it takes
-/// entries. Limit: without memory for these the program ends; the map takes a prime number of
+/// G.2. Cost: one mutex, one map search a tuple; insert allocates two map nodes, scan where it
+/// takes entries. Limit: without memory for these the program ends; the map takes a prime number of
 /// buckets. Source: none; what a programmer writes first.
 #pragma once
 
@@ -137,9 +137,8 @@ class table {
   /// The map's part is what its nodes and buckets need; what malloc adds is not known.
   std::size_t memory_bytes() const noexcept {
     const std::lock_guard guard(mutex_);
-    const std::size_t map_bytes =
-        map_.size() * (sizeof(map::value_type) + sizeof(void*)) +
-        map_.bucket_count() * sizeof(void*);
+    const std::size_t map_bytes = map_.size() * (sizeof(map::value_type) + sizeof(void*)) +
+                                  map_.bucket_count() * sizeof(void*);
     return map_bytes + slab_.memory_bytes();
   }
   /// At rest: each element's entry answers to its key, is found by its other key too, confirmed,

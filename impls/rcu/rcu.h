@@ -32,22 +32,25 @@
 /// bucket array be exchanged under readers' feet. A lookup costs its flavour's read_lock, one
 /// reference and no shared write but the entry's count.
 ///
-/// **Resize.** With every bucket lock held (rcu/bucket_locks.h) and the generation odd, each node is
-/// popped from the old array and pushed into the new one, whose chains end in markers of their own;
-/// then array and size change. The old array is freed after a grace period, outside every lock.
+/// **Resize.** With every bucket lock held (rcu/bucket_locks.h) and the generation odd, each node
+/// is popped from the old array and pushed into the new one, whose chains end in markers of their
+/// own; then array and size change. The old array is freed after a grace period, outside every
+/// lock.
 ///   - Writers choose their locks by a size that they read before they had them: if the generation
 ///     has changed when they hold them, they let go and choose again.
-///   - Lookups read array and size as a pair, again if the generation changed; one that begins while
-///     it is odd waits until the chains have moved. One that was under way goes on in the old array:
-///     it misses what has left it (F.2 is not claimed), or is led into the new one, where it meets
-///     another bucket's marker and begins again, or the same number's, and misses. What is missed is
-///     not lost: a new entry made on account of it clashes at its confirm, which takes the locks.
+///   - Lookups read array and size as a pair, again if the generation changed; one that begins
+///   while
+///     it is odd waits until the chains have moved. One that was under way goes on in the old
+///     array: it misses what has left it (F.2 is not claimed), or is led into the new one, where it
+///     meets another bucket's marker and begins again, or the same number's, and misses. What is
+///     missed is not lost: a new entry made on account of it clashes at its confirm, which takes
+///     the locks.
 ///   - The scan of a bucket that is no longer there ends at once.
 ///
 /// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, F.1, G.1 G.2. Not: D.3
 /// (two-phase delete), F.2. Lock order: resize lock, global lock, bucket lock with the lower index,
-/// bucket lock with the higher; inside them only entry lists. Memory: 8 bytes a bucket, one nf_conn a
-/// connection; slabs are returned at the end. Source: nf_conntrack_core.c (____nf_conntrack_find,
+/// bucket lock with the higher; inside them only entry lists. Memory: 8 bytes a bucket, one nf_conn
+/// a connection; slabs are returned at the end. Source: nf_conntrack_core.c (____nf_conntrack_find,
 /// nf_conntrack_get_ht, __nf_conntrack_confirm, clean_from_lists, nf_conntrack_hash_resize),
 /// include/linux/rculist_nulls.h, Documentation/RCU/rculist_nulls.rst, Linux 6.18.
 #pragma once
@@ -180,9 +183,7 @@ class chained {
       }
     }
     explicit both_locked(chained& owner, const entry& ct)
-        : both_locked(owner,
-                      ct.hash_node(dir::original).hash(),
-                      ct.hash_node(dir::reply).hash()) {}
+        : both_locked(owner, ct.hash_node(dir::original).hash(), ct.hash_node(dir::reply).hash()) {}
     both_locked(const both_locked&) = delete;
     both_locked& operator=(const both_locked&) = delete;
     ~both_locked() { owner_.locks_.unlock_pair(original_, reply_); }
@@ -362,8 +363,8 @@ template <class Flavour>
 void chained<Flavour>::link(head& at, node& n) noexcept {
   // relaxed, where not said otherwise: the bucket's lock is held.
   const std::uintptr_t first = at.load(std::memory_order_relaxed);
-  // (2) release; pairs with (1): a reader that stands on this node, since its last life or since
-  // before a resize, goes on from here.
+  // release; as (2): a reader that stands on this node, since its last life or since before a
+  // resize, goes on from here.
   n.next.store(first, std::memory_order_release);
   n.prev.store(reinterpret_cast<std::uintptr_t>(&at),
                std::memory_order_relaxed);  // relaxed: see above

@@ -2,9 +2,9 @@
 /// The arrays of buckets of a table that is resized: one in use, the others idle, none ever freed.
 ///
 /// Who is late locks a bucket of an array that was in use when he looked: an array is *type-stable*
-/// memory, as a slab's object is. Holding that lock he looks again; if the array is no longer in use,
-/// or with another number of buckets, he lets go and has done no harm, since idle arrays hold no
-/// nodes.
+/// memory, as a slab's object is. Holding that lock he looks again; if the array is no longer in
+/// use, or with another number of buckets, he lets go and has done no harm, since idle arrays hold
+/// no nodes.
 ///
 /// An array is made only where no idle one is large enough, with room for a power of two: so there
 /// are at most two of a size, and what is mapped is at most eight times the largest number of

@@ -33,8 +33,9 @@
 /// move, costs every lookup a cache line to make a rare event simpler. A scan whose cursor was
 /// taken out by a resize begins its bucket again.
 ///
-/// **Lock order.** The resize mutex; then bucket locks by index, lower first, the same once: at most
-/// two, or all. Inside: what the core does in its steps. No lock is held when `reap` and `take` run.
+/// **Lock order.** The resize mutex; then bucket locks by index, lower first, the same once: at
+/// most two, or all. Inside: what the core does in its steps. No lock is held when `reap` and
+/// `take` run.
 ///
 /// **Progress.** Blocking: a lookup waits for a writer in its bucket, and for other lookups. It
 /// also *writes* the bucket's cache line, hit or miss, so that lookups of one busy bucket on many
