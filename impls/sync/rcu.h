@@ -19,7 +19,16 @@
 /// et al., "User-Level Implementations of Read-Copy Update", 2012.
 #pragma once
 
-#ifndef _LGPL_SOURCE
+// Under ThreadSanitizer the calls are made: it takes the volatile accesses of the inlined read side
+// for races with grace periods, and does not see those of the library.
+#if defined(__SANITIZE_THREAD__)
+#define CT_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CT_THREAD_SANITIZER 1
+#endif
+#endif
+#if !defined(_LGPL_SOURCE) && !defined(CT_THREAD_SANITIZER)
 #define _LGPL_SOURCE
 #endif
 #include <urcu/urcu-mb.h>
