@@ -19,6 +19,7 @@
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 #include "spec/policy.h"
+#include "spec/table.h"
 #include "spec/tuple.h"
 
 #include <cstddef>
@@ -147,7 +148,12 @@ class cpu {
   /// One run of the redelivery worker of a netns now, due or not: destroy events that were refused
   /// are told again. `advance` runs it as often as it falls due.
   virtual redelivery_report redeliver(netns_id net) noexcept = 0;
-  /// Nothing of the system is looked at until the next call: lets grace periods end.
+  /// Sets nf_conntrack_buckets, while other CPUs go on. A call of a CPU, as it may have to wait
+  /// until every other one has left the old array: who waits must not be waited for. Not within a
+  /// callback.
+  virtual resize_status resize(std::size_t buckets) noexcept = 0;
+  /// Nothing of the system is looked at until the next call: lets grace periods end. Every other
+  /// call ends with it too: a CPU between two calls holds nobody up.
   virtual void quiescent() noexcept = 0;
 };
 
@@ -161,6 +167,8 @@ class ct_system {
   virtual std::uint64_t jiffies64() const noexcept = 0;
   /// nf_conntrack_count, summed over netns: entries allocated and not freed yet.
   virtual std::size_t count() const noexcept = 0;
+  /// nf_conntrack_buckets: as they are now.
+  virtual std::size_t buckets() const noexcept = 0;
   /// Shows every entry in the table that has not expired, in no order; entries that come or go
   /// meanwhile may be missed. Needs an attached CPU of the calling thread.
   virtual void dump(cpu& on, const std::function<void(const conn&)>& show) = 0;

@@ -81,7 +81,7 @@ inline constexpr std::array<guarantee, 20> guarantees = {{
      "referenced"},
     {letter::f1, "F.1", "a resize loses no entry and doubles none"},
     {letter::f2, "F.2", "a lookup during a resize misses nothing"},
-    {letter::g1, "G.1", "a lookup never waits for a writer"},
+    {letter::g1, "G.1", "a lookup never waits for a writer, a resize apart"},
     {letter::g2, "G.2", "there is no lock that every writer takes"},
     {letter::h1,
      "H.1",

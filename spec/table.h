@@ -13,12 +13,15 @@
 /// | `prefetch` | nothing: a hint that find_get of these hashes follows; one dependent line after the other, each for the whole batch | |
 /// | `insert` | with both buckets held: may_insert, search under both tuples, before_link, link, after_link. Both tuplehashes or none; but the reply alone where `clash` asks for it | B.* C.* |
 /// | `unlink` | neither tuple finds the entry any more | D.2 D.3 |
-/// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown | E.2 |
+/// | `scan` | every tuplehash that stays linked during the scan of its bucket is shown; a bucket that the table has not (a resize shrank it) is empty | E.2 |
+/// | `resize` | another number of buckets, with the same entries in it, while all other verbs run; what nobody uses any more is freed, or kept for the next one, when it returns | F.1 F.2 |
 /// | `free` | the memory of an entry whose use is 0 again | D.4 |
 ///
 /// Not promised: that an entry found is not dying (DYING is no part of the key); that lookups under
 /// both tuples agree while a kill runs (unless D.3); an order among the entries of a scan; that a
-/// scan is a snapshot.
+/// scan is a snapshot; while a resize runs, that a lookup finds what is there (unless F.2: then A.1
+/// holds throughout), that a lookup does not wait (G.1 is about the other verbs), that a pass of
+/// scans shows everything.
 ///
 /// Every verb is noexcept and takes the `local` of the calling thread, which `attach` made: what a
 /// table keeps for a CPU (its registration as a reader, its magazine of free entries). Source: the
@@ -31,6 +34,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -75,6 +79,17 @@ enum class scan_verdict : std::uint8_t {
   take,  ///< reference the entry and hand it to `take`
   stop,  ///< leave this bucket; the scan answers false
 };
+
+/// What a resize came to.
+enum class resize_status : std::uint8_t {
+  resized,
+  same_size,      ///< as many buckets were there already
+  not_supported,  ///< the table grows by itself, or has no buckets
+  no_memory,      ///< for an array of that size, or more than `buckets_max`; nothing has changed
+};
+
+/// What the kernel allows: INT_MAX bytes of 8-byte heads (nf_ct_alloc_hashtable(), Linux 6.18).
+inline constexpr std::size_t buckets_max = std::numeric_limits<std::int32_t>::max() / 8;
 
 struct table_options {
   std::size_t buckets = 65536;  ///< wanted; a table may round up, or have no buckets
@@ -154,7 +169,13 @@ concept table = requires(T t,
   { ct.bucket_of(now) }
   noexcept->std::same_as<std::size_t>;
 
-  /// The calling thread holds no unreferenced entry; long waits happen between two of these calls.
+  /// Not within a callback of another verb. 0 counts as 1; a table may round up. A lookup meanwhile
+  /// may wait, or miss (F.2). Waits for readers, with no lock held.
+  { t.resize(local, bucket) }
+  noexcept->std::same_as<resize_status>;
+
+  /// The calling thread holds no unreferenced entry, and does not until its next verb; long waits
+  /// happen between two of these calls.
   { t.quiescent(local) }
   noexcept->std::same_as<void>;
   /// Bytes of table and entries, free ones included.

@@ -60,6 +60,7 @@ class fake_system : public ct_system {
   void listen(netns_id, listener*, std::uint32_t) override {}
   event_stat event_statistics() const override { return {}; }
   std::size_t memory_bytes() const noexcept override { return 0; }
+  std::size_t buckets() const noexcept override { return 1; }
   std::string broken_invariant(cpu&) override {
     return planted_ == fault::broken_at_rest ? "the planted invariant" : "";
   }
@@ -133,6 +134,7 @@ class fake_cpu : public cpu {
     return of_.collect();
   }
   redelivery_report redeliver(netns_id) noexcept override { return {}; }
+  resize_status resize(std::size_t) noexcept override { return resize_status::not_supported; }
   void quiescent() noexcept override {}
 
  private:

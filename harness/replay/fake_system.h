@@ -79,6 +79,7 @@ class fake_system final : public ct_system {
   void listen(netns_id, listener* to, std::uint32_t) override { listener_ = to; }
   event_stat event_statistics() const override { return {}; }
   std::size_t memory_bytes() const noexcept override { return 0; }
+  std::size_t buckets() const noexcept override { return 1; }
   std::string broken_invariant(ct::cpu&) override {
     return planted_ == fault::broken_invariant ? "a bucket points nowhere" : "";
   }
@@ -187,6 +188,7 @@ class fake_cpu final : public ct::cpu {
     return {.buckets = 1, .entries = 0, .reaped = system_.expire(), .next_run = hz};
   }
   redelivery_report redeliver(netns_id) noexcept override { return {}; }
+  resize_status resize(std::size_t) noexcept override { return resize_status::not_supported; }
   void quiescent() noexcept override {}
 
  private:

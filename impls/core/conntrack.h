@@ -129,6 +129,9 @@ class conntrack {
     return run_redelivery(cpu, in_net);
   }
   event_stat event_statistics() const noexcept;
+  resize_status resize(cpu_state& cpu, std::size_t buckets) noexcept {
+    return table_.resize(cpu.local, buckets);
+  }
 
   // Time.
   std::uint64_t jiffies64() const noexcept {

@@ -51,7 +51,8 @@ class entry_index {
 
   template <class Want, class Take>
   bool scan(std::size_t bucket, Want&& want, Take&& take) noexcept {
-    return chains_[bucket].scan(want, take);
+    const auto end = chains_[bucket].scan([] { return true; }, want, take);
+    return end == locked_chain::scan_end::finished;
   }
   std::size_t bucket_count() const noexcept { return chains_.size(); }
   std::size_t bucket_of(std::uint32_t hash) const noexcept { return chains_.index_of(hash); }

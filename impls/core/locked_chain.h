@@ -10,10 +10,11 @@
 /// Walk with interruptions: `scan` hands entries over without the lock. To find its place again it
 /// leaves a cursor in the chain, a tuplehash on its own stack that no key matches. New nodes go to
 /// the head, behind every cursor, so a scan shows each node that stays linked exactly once, and
-/// ends, whatever `take` does. Guarantees: E.2 of a table that scans with it. Limit: nodes linked
-/// behind the cursor are not shown. Source: hlist of include/linux/list.h and get_next_corpse(),
-/// Linux 6.18; the cursor is the one of list walks that drop their lock (fs/libfs.c,
-/// dcache_readdir()).
+/// ends, whatever `take` does. A resize that moves the nodes to other chains takes cursors out: a
+/// scan that finds its own gone has nothing to go on from. Guarantees: E.2 of a table that scans
+/// with it. Limit: nodes linked behind the cursor are not shown. Source: hlist of
+/// include/linux/list.h and get_next_corpse(), Linux 6.18; the cursor is the one of list walks that
+/// drop their lock (fs/libfs.c, dcache_readdir()).
 #pragma once
 
 #include "impls/core/nf_conn.h"
@@ -69,10 +70,16 @@ class locked_chain {
   /// Is `node` the place mark of a scan?
   static bool is_cursor(const tuplehash& node) noexcept { return node.dir() == cursor_dir; }
 
-  /// Shows every node (ct::table's scan); the lock must not be held.
+  enum class scan_end : std::uint8_t {
+    finished,
+    stopped,
+    moved,  ///< the nodes are elsewhere, by a resize; some may have been shown
+  };
+  /// Shows every node (ct::table's scan); the lock must not be held. `is_in_use()`, asked with the
+  /// lock held, says whether nodes would be here at all.
   /// Cost: one lock, and one more for every `batch` entries taken.
-  template <class Want, class Take>
-  bool scan(Want&& want, Take&& take) noexcept;
+  template <class IsInUse, class Want, class Take>
+  scan_end scan(IsInUse&& is_in_use, Want&& want, Take&& take) noexcept;
 
   /// At rest: every node points back to the pointer that leads to it, and no cursor was left
   /// behind.
@@ -126,25 +133,29 @@ class locked_chain {
 };
 static_assert(sizeof(locked_chain) == 16, "four buckets a cache line");
 
-template <class Want, class Take>
-bool locked_chain::scan(Want&& want, Take&& take) noexcept {
+template <class IsInUse, class Want, class Take>
+locked_chain::scan_end locked_chain::scan(IsInUse&& is_in_use, Want&& want, Take&& take) noexcept {
   tuplehash cursor;
   make_cursor(cursor);
-  bool is_finished = true;
+  scan_end end = scan_end::finished;
   for (bool is_resumed = false;; is_resumed = true) {
     std::array<tuplehash*, batch> taken{};
     std::size_t count = 0;
     tuplehash* node = nullptr;
     {
       const std::lock_guard guard(*this);
+      // Who moves the nodes holds this lock: while the cursor is linked, they are here.
+      if (is_resumed ? !is_linked(cursor) : !is_in_use()) return scan_end::moved;
       node = is_resumed ? next(cursor) : first();
       if (is_resumed) remove(cursor);
       for (; node != nullptr; node = next(*node)) {
         if (is_cursor(*node)) continue;
         nf_conn& e = entry_of(*node, node->dir());
         const scan_verdict verdict = want(e, node->dir());
-        is_finished = verdict != scan_verdict::stop;
-        if (!is_finished) break;
+        if (verdict == scan_verdict::stop) {
+          end = scan_end::stopped;
+          break;
+        }
         if (verdict == scan_verdict::next) continue;
         e.get();  // stands on the table's reference: it is not put before the node is unlinked,
                   // under this lock
@@ -159,7 +170,7 @@ bool locked_chain::scan(Want&& want, Take&& take) noexcept {
       const ct::dir d = taken[i]->dir();
       take(entry_of(*taken[i], d), d);
     }
-    if (node == nullptr || !is_finished) return is_finished;
+    if (node == nullptr || end == scan_end::stopped) return end;
   }
 }
 

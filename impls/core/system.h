@@ -60,6 +60,7 @@ class system final : public ct_system {
     core_.for_each(state_of(on), dir::original, [&](nf_conn& ct) {
       if (!ct.is_expired(core_.now())) show(view(ct));
     });
+    on.quiescent();
   }
 
   std::vector<ip_conntrack_stat> statistics() const override {
@@ -75,6 +76,7 @@ class system final : public ct_system {
   event_stat event_statistics() const override { return core_.event_statistics(); }
 
   std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
+  std::size_t buckets() const noexcept override { return core_.table().bucket_count(); }
 
   std::string broken_invariant(ct::cpu& on) override;
 
@@ -131,9 +133,11 @@ class system final : public ct_system {
     }
     void confirm(std::span<skb> packets) noexcept override {
       for (skb& s : packets) owner_.core_.confirm(state_, s);
+      quiescent();
     }
     void free_skb(std::span<skb> packets) noexcept override {
       for (skb& s : packets) owner_.core_.free_skb(state_, s);
+      quiescent();
     }
     void pass(std::span<skb> packets) noexcept override {
       core_type& core = owner_.core_;
@@ -223,6 +227,9 @@ class system final : public ct_system {
       quiescent();
       return report;
     }
+    resize_status resize(std::size_t buckets) noexcept override {
+      return owner_.core_.resize(state_, buckets);
+    }
     void quiescent() noexcept override { owner_.core_.table().quiescent(state_.local); }
 
    private:
@@ -302,6 +309,7 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
       }
     });
   }
+  on.quiescent();
   for (const auto& [id, times] : links) {
     const bool is_reply_only = reply_only.contains(id);
     if (times != std::array{is_reply_only ? 0 : 1, 1}) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "impls/core/table_checks.h"
+#include "impls/core/table_resize_checks.h"
 #include "impls/core/table_scan_checks.h"
 #include "impls/core/table_thread_checks.h"
 #include "spec/guarantees.h"
@@ -138,6 +139,25 @@ TEMPLATE_LIST_TEST_CASE("both tuples come and go together, as far as claimed", "
 TEMPLATE_LIST_TEST_CASE("growth loses no entry and hides none from lookups", "[table]", tables) {
   demand_of<TestType>(promises<TestType>(letter::f1) && promises<TestType>(letter::f2),
                       growth_loses_nothing<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE(
+    "a resize up, down, to the same size and to odd ones keeps every entry once",
+    "[table]",
+    tables) {
+  demand_of<TestType>(promises<TestType>(letter::f1), resize_keeps_every_entry<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("a resize in the middle of a scan loses nothing and ends",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::f1), resize_between_two_takes<TestType>);
+}
+
+TEMPLATE_LIST_TEST_CASE("resizes under traffic lose nothing, double nothing and hide what they may",
+                        "[table]",
+                        tables) {
+  demand_of<TestType>(promises<TestType>(letter::f1), churn_while_resizing<TestType>);
 }
 
 }  // namespace ct::core::checks

@@ -7,6 +7,7 @@
 /// was found in 200 of 200 runs on two cores, so that a check misses one with p < 0.02 (95 %
 /// confidence).
 #include "impls/core/table_checks.h"
+#include "impls/core/table_resize_checks.h"
 #include "impls/core/table_scan_checks.h"
 #include "impls/core/table_thread_checks.h"
 #include "impls/sync/slab.h"
@@ -14,6 +15,7 @@
 #include "spec/table.h"
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -57,11 +59,17 @@ enum class fault {
   ignores_stop,
   forgets_taken_at_stop,
   takes_one_only,
+  resize_loses_one,
+  resize_doubles_one,
+  resize_keeps_markers,
+  resize_says_same_size,
   // Seen by several threads.
   skips_recheck,
   searches_before_locking,
   links_in_two_steps,
   unlinks_in_two_steps,
+  resizes_beside_writers,
+  resizes_beside_readers,
 };
 
 template <fault Fault>
@@ -85,20 +93,23 @@ class faulty {
                                       letter::d3,
                                       letter::d4,
                                       letter::e1,
-                                      letter::e2};
+                                      letter::e2,
+                                      letter::f1,
+                                      letter::f2};
 
   struct local {
     explicit local(faulty& t) : magazine(t.slab_) {}
     slab::magazine magazine;
   };
 
-  explicit faulty(const table_options&) {}
+  explicit faulty(const table_options& options) { mark_chains(options.buckets); }
 
   template <class Reap>
   found<entry> find_get(local&, const key& k, std::uint32_t now, Reap&& reap) noexcept {
     std::unique_lock guard(lock_);
     tuplehash* const node = search(k, Fault == fault::ignores_zone, Fault == fault::ignores_netns);
-    if (node == nullptr) return {};
+    // A stale marker leads astray without end; three times are enough to be noticed.
+    if (node == nullptr) return {.restarts = is_marked_as(k.hash) ? 0U : 3U};
     dir d = node->dir();
     entry& e = entry_of(*node, d);
     if (!e.is_confirmed() && Fault != fault::finds_unconfirmed) return {};
@@ -170,20 +181,53 @@ class faulty {
   }
 
   template <class Want, class Take>
-  bool scan(local&, std::size_t, Want&& want, Take&& take) noexcept {
+  bool scan(local&, std::size_t bucket, Want&& want, Take&& take) noexcept {
+    if (bucket != 0) return true;  // all nodes are shown in the first one
     std::vector<tuplehash*> taken;
     const bool is_finished = look(want, taken);
     if (Fault == fault::forgets_taken_at_stop && !is_finished) taken.clear();
     for (tuplehash* node : taken) take(entry_of(*node, node->dir()), node->dir());
     return is_finished;
   }
-  std::size_t bucket_count() const noexcept { return 1; }
+  std::size_t bucket_count() const noexcept {
+    return bucket_count_.load(std::memory_order_relaxed);  // relaxed: a number for itself
+  }
+  resize_status resize(local&, std::size_t buckets) noexcept {
+    if (buckets > buckets_max) return resize_status::no_memory;
+    std::unique_lock guard(lock_);
+    if (buckets == bucket_count()) return resize_status::same_size;
+    if (Fault == fault::resize_loses_one && !nodes_.empty()) nodes_.pop_back();
+    if (Fault == fault::resize_doubles_one && !nodes_.empty()) nodes_.push_back(nodes_[0]);
+    if (Fault == fault::resizes_beside_writers) {
+      std::vector<tuplehash*> moved = nodes_;
+      step_aside(guard);
+      nodes_.swap(moved);
+    }
+    if (Fault == fault::resizes_beside_readers) {
+      std::vector<tuplehash*> moved;
+      moved.swap(nodes_);
+      step_aside(guard);
+      nodes_.insert(nodes_.end(), moved.begin(), moved.end());
+    }
+    mark_chains(buckets);
+    return Fault == fault::resize_says_same_size ? resize_status::same_size
+                                                 : resize_status::resized;
+  }
   std::size_t bucket_of(std::uint32_t) const noexcept { return 0; }
   void quiescent(local&) noexcept {}
   std::size_t memory_bytes() const noexcept { return slab_.memory_bytes(); }
   bool is_valid() const { return true; }  // no help for the checks
 
  private:
+  /// Each chain ends in a marker with its number, all of them in one: the chain's count.
+  void mark_chains(std::size_t buckets) {
+    bucket_count_.store(buckets, std::memory_order_relaxed);  // relaxed: as bucket_count()
+    if (Fault != fault::resize_keeps_markers || marker_ == 0) marker_ = buckets;
+  }
+  bool is_marked_as(std::uint32_t hash) const {
+    return hash * std::uint64_t{marker_} >> 32 == hash * std::uint64_t{bucket_count()} >> 32;
+  }
+
   static void step_aside(std::unique_lock<sync::spinlock>& guard) {
     guard.unlock();
     std::this_thread::yield();
@@ -257,6 +301,8 @@ class faulty {
   sync::spinlock lock_;
   // Guarded by lock_.
   std::vector<tuplehash*> nodes_;
+  std::size_t marker_ = 0;
+  std::atomic<std::size_t> bucket_count_{0};
   slab slab_;
 };
 
@@ -289,6 +335,9 @@ TEST_CASE("a sound table passes every check") {
   CHECK(churn<sound>().empty());
   CHECK(storm<sound>().empty());
   CHECK(both_tuples_come_and_go_together<sound>().empty());
+  CHECK(resize_keeps_every_entry<sound>().empty());
+  CHECK(resize_between_two_takes<sound>().empty());
+  CHECK(churn_while_resizing<sound>().empty());
 }
 
 TEST_CASE("a lookup that is wrong about what it finds is found out") {
@@ -354,6 +403,23 @@ TEST_CASE("four threads find an insert that searches, lets go and links") {
 TEST_CASE("four threads find tuples that do not come or do not go together") {
   check_names(both_tuples_come_and_go_together<faulty<fault::links_in_two_steps>>(), "B.2");
   check_names(both_tuples_come_and_go_together<faulty<fault::unlinks_in_two_steps>>(), "D.3");
+}
+
+TEST_CASE("a resize that loses, doubles, keeps old end markers or lies is found out") {
+  check_names(resize_keeps_every_entry<faulty<fault::resize_loses_one>>(),
+              "F.1 a tuplehash was lost after a resize to 128");
+  check_names(resize_keeps_every_entry<faulty<fault::resize_doubles_one>>(),
+              "F.1 a tuplehash was doubled after a resize to 128");
+  check_names(resize_keeps_every_entry<faulty<fault::resize_keeps_markers>>(),
+              "F.1 a lookup of an absent key begins again after a resize to 128");
+  check_names(resize_keeps_every_entry<faulty<fault::resize_says_same_size>>(),
+              "F.1 a resize says");
+  check_names(resize_between_two_takes<faulty<fault::resize_loses_one>>(), "F.1");
+}
+
+TEST_CASE("threads find a resize that lets writers or readers in while it moves") {
+  CHECK_FALSE(churn_while_resizing<faulty<fault::resizes_beside_writers>>().empty());
+  check_names(churn_while_resizing<faulty<fault::resizes_beside_readers>>(), "F.2");
 }
 
 }  // namespace

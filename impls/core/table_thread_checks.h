@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <latch>
@@ -364,7 +365,8 @@ finding both_tuples_come_and_go_together() {
   });
 }
 
-/// Tables that claim F: grown from one bucket by one thread, while the others look up what is in.
+/// Tables that claim F: grown from one bucket by one thread, doubled whenever it is full if the
+/// table does not grow by itself, while the others look up what is in.
 template <class T>
 finding growth_loses_nothing() {
   return find_out([] {
@@ -375,6 +377,7 @@ finding growth_loses_nothing() {
     in_threads(core, [&](unsigned n, typename T::local& l, random_source& random) {
       if (n == 0) {
         for (std::uint32_t i = 0; i < entries; ++i) {
+          if (std::has_single_bit(i)) core.table.resize(l, 2 * i);
           nf_conn& e = core.make(l, make_key(2 * i), make_key(2 * i + 1));
           steps s;
           r.note(core.insert(l, e, s) == insert_status::inserted,

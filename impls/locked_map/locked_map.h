@@ -8,24 +8,28 @@
 /// (`reuse::exclusive`).
 ///
 /// Two tuples that are one flow have one key, hence one element; it answers as the reply tuple, as
-/// the kernel's chains do, and a scan shows both tuplehashes. The map never rehashes (its load
-/// factor is out of reach), so that `bucket` means the same in two scans.
+/// the kernel's chains do, and a scan shows both tuplehashes. The map does not rehash by itself
+/// (its load factor is out of reach), so that `bucket` means the same in two scans; `resize` lets
+/// it, under the mutex like everything else: nobody sees it half done.
 ///
 /// Lock order: the mutex, then what the core's steps take. Progress: blocking; every verb waits for
 /// every other.
-/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, H.1 (D.1, H.1 are the core's). **Not kept:** B.4,
-/// G.1, G.2; F.1 and F.2 are void. Cost: one mutex, one map search a tuple; insert allocates two
-/// map nodes, scan where it takes entries. Limit: without memory for these the program ends.
-/// Source: none; what a programmer writes first.
+/// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, F.1-2, H.1 (D.1, H.1 are the core's). **Not kept:**
+/// B.4, G.1, G.2. Cost: one mutex, one map search a tuple; insert allocates two map nodes, scan
+/// where it takes entries. Limit: without memory for these the program ends; the map takes a prime
+/// number of buckets. Source: none; what a programmer writes first.
 #pragma once
 
 #include "impls/core/nf_conn.h"
 #include "impls/sync/slab.h"
 #include "spec/table.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -52,6 +56,8 @@ class table {
                                       letter::d4,
                                       letter::e1,
                                       letter::e2,
+                                      letter::f1,
+                                      letter::f2,
                                       letter::h1};
 
   struct local {
@@ -61,8 +67,7 @@ class table {
 
   explicit table(const table_options& options) {
     map_.max_load_factor(unreachable_load);
-    map_.rehash(options.buckets);
-    bucket_count_ = map_.bucket_count();
+    set_buckets(options.buckets);
   }
 
   template <class Reap>
@@ -119,23 +124,36 @@ class table {
     for (const found<entry>& one : taken) take(*one.entry, one.dir);
     return is_finished;
   }
-  std::size_t bucket_count() const noexcept { return bucket_count_; }
+  std::size_t bucket_count() const noexcept {
+    return bucket_count_.load(std::memory_order_relaxed);  // relaxed: scan looks again, locked
+  }
   std::size_t bucket_of(std::uint32_t hash) const noexcept {
+    const std::lock_guard guard(mutex_);
     return map_.bucket({.words = {}, .hash = hash, .zone = 0, .net = 0});  // by the hash alone
+  }
+  /// Guarantees: F.1, F.2; linearizes in the mutex. Cost: O(buckets + entries).
+  resize_status resize(local&, std::size_t buckets) noexcept try {
+    if (buckets > buckets_max) return resize_status::no_memory;
+    const std::lock_guard guard(mutex_);
+    const std::size_t before = map_.bucket_count();
+    set_buckets(std::max<std::size_t>(buckets, 1));
+    return map_.bucket_count() == before ? resize_status::same_size : resize_status::resized;
+  } catch (const std::bad_alloc&) {
+    return resize_status::no_memory;
   }
 
   void quiescent(local&) noexcept {}
   /// The map's part is what its nodes and buckets need; what malloc adds is not known.
   std::size_t memory_bytes() const noexcept {
     const std::lock_guard guard(mutex_);
-    const std::size_t map_bytes =
-        map_.size() * (sizeof(map::value_type) + sizeof(void*)) + bucket_count_ * sizeof(void*);
+    const std::size_t map_bytes = map_.size() * (sizeof(map::value_type) + sizeof(void*)) +
+                                  map_.bucket_count() * sizeof(void*);
     return map_bytes + slab_.memory_bytes();
   }
   /// At rest: each element's entry answers to its key, is found by its other key too, confirmed,
   /// referenced.
   bool is_valid() const {
-    if (map_.bucket_count() != bucket_count_) return false;
+    if (map_.bucket_count() != bucket_count()) return false;
     for (const auto& [k, e] : map_) {
       const dir d = answer(*e, k);
       const auto other = map_.find(e->hash_node(!d).key());
@@ -163,6 +181,7 @@ class table {
   template <class Want>
   bool look(std::size_t bucket, Want&& want, std::vector<found<entry>>& taken) {
     const std::lock_guard guard(mutex_);
+    if (bucket >= map_.bucket_count()) return true;
     for (auto at = map_.begin(bucket); at != map_.end(bucket); ++at) {
       const auto& [k, e] = *at;
       for (const dir d : {dir::original, dir::reply}) {
@@ -182,11 +201,17 @@ class table {
     return true;
   }
 
+  void set_buckets(std::size_t wanted) {
+    map_.rehash(wanted);
+    // relaxed: as bucket_count().
+    bucket_count_.store(map_.bucket_count(), std::memory_order_relaxed);
+  }
+
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   map map_;
-  // Immutable.
-  std::size_t bucket_count_ = 0;
+  // Atomic: the map's own number, to be read without the mutex; written under it.
+  std::atomic<std::size_t> bucket_count_{0};
   // Guards itself.
   slab slab_;
 };

@@ -54,6 +54,7 @@ class table {
   }
   std::size_t bucket_count() const noexcept { return 1; }
   std::size_t bucket_of(std::uint32_t) const noexcept { return 0; }
+  resize_status resize(local&, std::size_t) noexcept { return resize_status::not_supported; }
 
   void quiescent(local&) noexcept {}
   std::size_t memory_bytes() const noexcept { return slab_.memory_bytes(); }

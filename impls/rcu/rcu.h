@@ -21,7 +21,7 @@
 /// An unlinked node keeps its `next`, so that readers on it find their way out; only its next life,
 /// linked into another chain, leads them elsewhere, and there the marker tells.
 ///
-/// **Writers** hold the locks of both buckets, of `bucket_locks` hashed ones, the lower first, once
+/// **Writers** hold the locks of both buckets, of 1,024 hashed ones, the lower first, once
 /// if they are the same one. Insertion searches both chains, links both nodes at their heads and
 /// publishes CONFIRMED last; lookups pass by what is not confirmed, so the entry becomes findable
 /// under both tuples at one instant. Deletion unlinks original, then reply: between the two a
@@ -32,32 +32,47 @@
 /// bucket array be exchanged under readers' feet. A lookup costs its flavour's read_lock, one
 /// reference and no shared write but the entry's count.
 ///
-/// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, G.1 G.2, H.1. Not: D.3
-/// (two-phase delete). Lock order: bucket lock with the lower index, bucket lock with the higher;
-/// inside them only entry lists. Memory: 8 bytes a bucket, one nf_conn a connection; slabs are
-/// returned at the end. Source: nf_conntrack_core.c (____nf_conntrack_find, __nf_conntrack_confirm,
-/// clean_from_lists), include/linux/rculist_nulls.h, Documentation/RCU/rculist_nulls.rst,
-/// Linux 6.18.
+/// **Resize.** With every bucket lock held (rcu/bucket_locks.h) and the generation odd, each node
+/// is popped from the old array and pushed into the new one, whose chains end in markers of their
+/// own; then array and size change. The old array is freed after a grace period, outside every
+/// lock.
+///   - Writers choose their locks by a size that they read before they had them: if the generation
+///     has changed when they hold them, they let go and choose again.
+///   - Lookups read array and size as a pair, again if the generation changed; one that begins
+///     while it is odd waits until the chains have moved. One that was under way goes on in the old
+///     array: it misses what has left it (F.2 is not claimed), or is led into the new one, where it
+///     meets another bucket's marker and begins again, or the same number's, and misses. What is
+///     missed is not lost: a new entry made on account of it clashes at its confirm, which takes
+///     the locks.
+///   - The scan of a bucket that is no longer there ends at once.
+///
+/// Guarantees: A.1 A.2 A.3, B.1-B.4, C.1 C.2, D.1 D.2 D.4, E.1 E.2, F.1, G.1 G.2, H.1. Not: D.3
+/// (two-phase delete), F.2. Lock order: resize lock, global lock, bucket lock with the lower index,
+/// bucket lock with the higher; inside them only entry lists. Memory: 8 bytes a bucket, one nf_conn
+/// a connection; slabs are returned at the end. Source: nf_conntrack_core.c (____nf_conntrack_find,
+/// nf_conntrack_get_ht, __nf_conntrack_confirm, clean_from_lists, nf_conntrack_hash_resize),
+/// include/linux/rculist_nulls.h, Documentation/RCU/rculist_nulls.rst, Linux 6.18.
 #pragma once
 
 #include "impls/core/nf_conn.h"
+#include "impls/rcu/bucket_locks.h"
 #include "impls/sync/pages.h"
 #include "impls/sync/rcu.h"
+#include "impls/sync/seqcount.h"
 #include "impls/sync/slab.h"
-#include "impls/sync/spinlock.h"
 #include "spec/table.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
 #include <span>
+#include <utility>
 
 namespace ct::rcu {
-
-/// Locks that the buckets share (CONNTRACK_LOCKS).
-inline constexpr std::size_t bucket_locks = 1024;
 
 template <class Flavour>
 class chained {
@@ -79,6 +94,7 @@ class chained {
                                    letter::d4,
                                    letter::e1,
                                    letter::e2,
+                                   letter::f1,
                                    letter::g1,
                                    letter::g2,
                                    letter::h1};
@@ -91,12 +107,8 @@ class chained {
   };
 
   explicit chained(const table_options& options)
-      : bucket_count_(std::max<std::size_t>(options.buckets, 1)),
-        array_(bucket_count_ * sizeof(head)),
-        heads_(reinterpret_cast<head*>(array_.bytes().data())) {
-    for (std::size_t b = 0; b < bucket_count_; ++b) {
-      new (&heads_[b]) head(nulls(b));
-    }
+      : array_(std::make_unique<bucket_array>(options.buckets)) {
+    publish(array_->buckets);
   }
   chained(const chained&) = delete;
   chained& operator=(const chained&) = delete;
@@ -113,14 +125,18 @@ class chained {
 
   template <class Want, class Take>
   bool scan(local& cpu, std::size_t bucket, Want&& want, Take&& take) noexcept;
-  std::size_t bucket_count() const noexcept { return bucket_count_; }
-  /// Spreads 32 bits of hash over any number of buckets without a division (reciprocal_scale).
-  std::size_t bucket_of(std::uint32_t hash) const noexcept {
-    return std::uint64_t{hash} * bucket_count_ >> 32;
+  std::size_t bucket_count() const noexcept {
+    return shape_.count.load(std::memory_order_relaxed);  // relaxed: a number for itself
   }
+  std::size_t bucket_of(std::uint32_t hash) const noexcept {
+    return std::uint64_t{hash} * bucket_count() >> 32;
+  }
+  /// Guarantees: F.1. Cost: O(buckets + entries) with every lock held, then a grace period.
+  /// Source: nf_conntrack_hash_resize(), Linux 6.18.
+  resize_status resize(local&, std::size_t wanted) noexcept;
   void quiescent(local&) noexcept { Flavour::quiescent(); }
   std::size_t memory_bytes() const noexcept {
-    return array_.bytes().size() + memory_.memory_bytes();
+    return bucket_count() * sizeof(head) + memory_.memory_bytes();
   }
   /// Each node lies in the bucket of its hash, its `prev` leads to it, its chain ends in its own
   /// marker.
@@ -130,27 +146,59 @@ class chained {
   using node = core::tuplehash;
   using head = std::atomic<std::uintptr_t>;  // a node, or a nulls marker (odd)
 
-  struct alignas(64) padded_lock : sync::spinlock {};
+  /// Heads, and how many: one is of no use without the other.
+  struct buckets {
+    head* heads;  // [count]
+    std::size_t count;
 
-  /// Both bucket locks of an entry, the lower one first.
+    /// Spreads 32 bits of hash over any number of buckets without a division (reciprocal_scale).
+    std::size_t of(std::uint32_t hash) const { return std::uint64_t{hash} * count >> 32; }
+  };
+
+  /// Empty chains, each with its own marker.
+  struct bucket_array {
+    explicit bucket_array(std::size_t wanted)
+        : memory(std::max<std::size_t>(wanted, 1) * sizeof(head)),
+          buckets{reinterpret_cast<head*>(memory.bytes().data()),
+                  std::max<std::size_t>(wanted, 1)} {
+      for (std::size_t b = 0; b < buckets.count; ++b) new (&buckets.heads[b]) head(nulls(b));
+    }
+
+    const sync::pages memory;
+    const chained::buckets buckets;
+  };
+
+  /// Both bucket locks of an entry, and the array that cannot be exchanged while they are held.
   class both_locked {
    public:
-    both_locked(chained& owner, std::size_t a, std::size_t b)
-        : low_(owner.locks_[std::min(a % bucket_locks, b % bucket_locks)]),
-          high_(owner.locks_[std::max(a % bucket_locks, b % bucket_locks)]) {
-      low_.lock();
-      if (&high_ != &low_) high_.lock();
+    both_locked(chained& owner, std::uint32_t original_hash, std::uint32_t reply_hash)
+        : owner_(owner) {
+      for (;;) {
+        const std::uint32_t generation = owner.generation_.begin_read();
+        now_ = owner.read_shape();
+        original_ = now_.of(original_hash);
+        reply_ = now_.of(reply_hash);
+        owner.locks_.lock_pair(original_, reply_);
+        if (!owner.generation_.is_changed(generation)) [[likely]] {
+          return;
+        }
+        owner.locks_.unlock_pair(original_, reply_);
+      }
     }
+    explicit both_locked(chained& owner, const entry& ct)
+        : both_locked(owner, ct.hash_node(dir::original).hash(), ct.hash_node(dir::reply).hash()) {}
     both_locked(const both_locked&) = delete;
     both_locked& operator=(const both_locked&) = delete;
-    ~both_locked() {
-      if (&high_ != &low_) high_.unlock();
-      low_.unlock();
-    }
+    ~both_locked() { owner_.locks_.unlock_pair(original_, reply_); }
+
+    head& original() const { return now_.heads[original_]; }
+    head& reply() const { return now_.heads[reply_]; }
 
    private:
-    padded_lock& low_;
-    padded_lock& high_;
+    chained& owner_;
+    buckets now_{};
+    std::size_t original_ = 0;
+    std::size_t reply_ = 0;
   };
 
   static constexpr std::uintptr_t nulls(std::size_t bucket) { return bucket << 1 | 1; }
@@ -162,17 +210,49 @@ class chained {
     node* found = nullptr;
     bool is_too_long = false;
   };
-  search_result search(std::size_t bucket, const key& k, std::size_t limit) const noexcept;
+  static search_result search(const head& bucket, const key& k, std::size_t limit) noexcept;
+  /// What belongs together if the generation is the same before and after, or a lock is held.
+  buckets read_shape() const noexcept {
+    // (3) acquire, both; pairs with (4): who sees the new array sees its markers, and that the
+    // generation has changed.
+    return {shape_.heads.load(std::memory_order_acquire),
+            shape_.count.load(std::memory_order_acquire)};  // (3) acquire: see above
+  }
+  /// The array as a reader may use it, within his read section.
+  buckets current() const noexcept {
+    for (;;) {
+      const std::uint32_t generation = generation_.begin_read();
+      const buckets now = read_shape();
+      if (!generation_.is_changed(generation)) [[likely]] {
+        return now;
+      }
+    }
+  }
+  void publish(const buckets& now) noexcept {
+    // (4) release, both; pairs with (3).
+    shape_.heads.store(now.heads, std::memory_order_release);
+    shape_.count.store(now.count, std::memory_order_release);  // (4) release: see above
+  }
+
   static void link(head& at, node& n) noexcept;
   static void unlink(node& n) noexcept;
+  static void move_all(const buckets& from, const buckets& to) noexcept;
 
-  // Immutable.
-  const std::size_t bucket_count_;
-  const sync::pages array_;
-  head* const heads_;  // [bucket_count_]
-  // Atomic: readers walk them, writers hold the lock of the bucket.
+  // Atomic: what array it is; written with all locks held and generation_ odd.
+  alignas(64) sync::seqcount generation_;
+  struct {
+    std::atomic<head*> heads{nullptr};
+    std::atomic<std::size_t> count{0};
+  } shape_;
+  // Guarded by resize_mutex_: whom shape_ belongs to. What lies in it is atomic: readers walk it,
+  // writers hold the lock of the bucket.
+  std::mutex resize_mutex_;
+  std::unique_ptr<bucket_array> array_;
+  bucket_locks locks_;
+  // Guards itself.
   memory memory_;
-  std::array<padded_lock, bucket_locks> locks_;
+  // Lock order: (1) resize_mutex_; (2) the global lock of locks_; (3) bucket lock of the lower
+  // index; (4) bucket lock of the higher index; (5) what the core's steps take.
 };
 
 template <class Flavour>
@@ -181,14 +261,15 @@ found<core::nf_conn> chained<Flavour>::find_get(local&,
                                                 const key& k,
                                                 std::uint32_t now,
                                                 Reap&& reap) noexcept {
-  const std::size_t bucket = bucket_of(k.hash);
   for (std::uint32_t restarts = 0;; ++restarts) {
     entry* other = nullptr;  // referenced, and not the answer
     bool is_led_astray = false;
     {
       const sync::rcu::read_section<Flavour> section;
+      const buckets here = current();
+      const std::size_t bucket = here.of(k.hash);
       // (1) acquire; pairs with the release (2) of link(): the node behind the pointer is whole.
-      std::uintptr_t at = heads_[bucket].load(std::memory_order_acquire);
+      std::uintptr_t at = here.heads[bucket].load(std::memory_order_acquire);
       while (!is_nulls(at)) {
         node& n = node_at(at);
         if (n.matches(k)) {
@@ -216,16 +297,17 @@ found<core::nf_conn> chained<Flavour>::find_get(local&,
 
 template <class Flavour>
 void chained<Flavour>::prefetch(local&, std::span<const std::uint32_t> hashes) const noexcept {
-  for (const std::uint32_t hash : hashes) __builtin_prefetch(&heads_[bucket_of(hash)]);
   const sync::rcu::read_section<Flavour> section;
+  const buckets now = current();
+  for (const std::uint32_t hash : hashes) __builtin_prefetch(&now.heads[now.of(hash)]);
   for (const std::uint32_t hash : hashes) {
     // relaxed: fetched, not read.
-    const std::uintptr_t first = heads_[bucket_of(hash)].load(std::memory_order_relaxed);
+    const std::uintptr_t first = now.heads[now.of(hash)].load(std::memory_order_relaxed);
     if (!is_nulls(first)) __builtin_prefetch(&node_at(first));
   }
   for (const std::uint32_t hash : hashes) {
     // (1) acquire: as in find_get
-    const std::uintptr_t first = heads_[bucket_of(hash)].load(std::memory_order_acquire);
+    const std::uintptr_t first = now.heads[now.of(hash)].load(std::memory_order_acquire);
     if (is_nulls(first)) continue;
     node& n = node_at(first);
     if (n.hash() == hash) {
@@ -239,12 +321,13 @@ void chained<Flavour>::prefetch(local&, std::span<const std::uint32_t> hashes) c
 }
 
 template <class Flavour>
-typename chained<Flavour>::search_result
-chained<Flavour>::search(std::size_t bucket, const key& k, std::size_t limit) const noexcept {
+typename chained<Flavour>::search_result chained<Flavour>::search(const head& bucket,
+                                                                  const key& k,
+                                                                  std::size_t limit) noexcept {
   std::size_t passed = 0;
   // relaxed: the bucket's lock is held; the chain cannot change, and its nodes were published under
   // it.
-  std::uintptr_t at = heads_[bucket].load(std::memory_order_relaxed);
+  std::uintptr_t at = bucket.load(std::memory_order_relaxed);
   while (!is_nulls(at)) {
     node& n = node_at(at);
     if (n.matches(k)) return {.found = &n};
@@ -259,12 +342,10 @@ template <class Steps>
 insert_status chained<Flavour>::insert(local&, entry& ct, Steps& steps) noexcept {
   node& original = ct.hash_node(dir::original);
   node& reply = ct.hash_node(dir::reply);
-  const std::size_t original_bucket = bucket_of(original.hash());
-  const std::size_t reply_bucket = bucket_of(reply.hash());
-  const both_locked guard(*this, original_bucket, reply_bucket);
+  const both_locked guard(*this, ct);
   if (!steps.may_insert(ct)) return insert_status::refused;
   for (node* const n : {&original, &reply}) {
-    const std::size_t bucket = n == &reply ? reply_bucket : original_bucket;
+    const head& bucket = n == &reply ? guard.reply() : guard.original();
     const search_result met = search(bucket, n->key(), steps.chain_limit());
     if (met.is_too_long) return insert_status::chain_too_long;
     if (met.found == nullptr) continue;
@@ -273,26 +354,26 @@ insert_status chained<Flavour>::insert(local&, entry& ct, Steps& steps) noexcept
     if (n == &reply || answer == clash_answer::refuse) return insert_status::clash;
   }
   steps.before_link(ct);
-  if (core::is_linked_by(ct, dir::original)) link(heads_[original_bucket], original);
-  link(heads_[reply_bucket], reply);
+  if (core::is_linked_by(ct, dir::original)) link(guard.original(), original);
+  link(guard.reply(), reply);
   steps.after_link(ct);
   return insert_status::inserted;
 }
 
 template <class Flavour>
 void chained<Flavour>::unlink(local&, entry& ct) noexcept {
-  node& original = ct.hash_node(dir::original);
-  node& reply = ct.hash_node(dir::reply);
-  const both_locked guard(*this, bucket_of(original.hash()), bucket_of(reply.hash()));
-  if (core::is_linked_by(ct, dir::original)) unlink(original);
-  unlink(reply);
+  const both_locked guard(*this, ct);
+  if (core::is_linked_by(ct, dir::original)) unlink(ct.hash_node(dir::original));
+  unlink(ct.hash_node(dir::reply));
 }
 
 template <class Flavour>
 void chained<Flavour>::link(head& at, node& n) noexcept {
-  // relaxed, all but one: the bucket's lock is held; readers follow only what (2) publishes.
+  // relaxed, where not said otherwise: the bucket's lock is held.
   const std::uintptr_t first = at.load(std::memory_order_relaxed);
-  n.next.store(first, std::memory_order_relaxed);  // relaxed: see above
+  // release; as (2): a reader that stands on this node, since its last life or since before a
+  // resize, goes on from here.
+  n.next.store(first, std::memory_order_release);
   n.prev.store(reinterpret_cast<std::uintptr_t>(&at),
                std::memory_order_relaxed);  // relaxed: see above
   if (!is_nulls(first)) {
@@ -322,10 +403,15 @@ void chained<Flavour>::unlink(node& n) noexcept {
 template <class Flavour>
 template <class Want, class Take>
 bool chained<Flavour>::scan(local&, std::size_t bucket, Want&& want, Take&& take) noexcept {
-  const sync::rcu::read_section<Flavour> section;
   std::uintptr_t at = nulls(bucket) + 2;
-  while (at != nulls(bucket)) {  // led astray by a reused entry: this bucket again
-    at = heads_[bucket].load(std::memory_order_acquire);  // (1) acquire: as in find_get
+  while (at != nulls(bucket)) {  // led astray by a reused entry or a resize: this bucket again
+    {
+      // Around the array alone: the nodes are type-safe, and no grace period waits for a callback.
+      const sync::rcu::read_section<Flavour> section;
+      const buckets now = current();
+      if (bucket >= now.count) return true;
+      at = now.heads[bucket].load(std::memory_order_acquire);  // (1) acquire: as in find_get
+    }
     while (!is_nulls(at)) {
       node& n = node_at(at);
       const dir d = n.dir();
@@ -341,13 +427,50 @@ bool chained<Flavour>::scan(local&, std::size_t bucket, Want&& want, Take&& take
 }
 
 template <class Flavour>
+resize_status chained<Flavour>::resize(local&, std::size_t wanted) noexcept try {
+  if (wanted > buckets_max) return resize_status::no_memory;
+  auto fresh = std::make_unique<bucket_array>(wanted);
+  {
+    const std::lock_guard one_at_a_time(resize_mutex_);
+    if (fresh->buckets.count == bucket_count()) return resize_status::same_size;
+    const std::lock_guard all(locks_);
+    generation_.begin_write();
+    move_all(array_->buckets, fresh->buckets);
+    publish(fresh->buckets);
+    generation_.end_write();
+    std::swap(array_, fresh);
+  }
+  Flavour::quiescent();    // nobody, this thread neither, waits for this thread
+  Flavour::synchronize();  // then the old array goes
+  return resize_status::resized;
+} catch (const std::bad_alloc&) {
+  return resize_status::no_memory;
+}
+
+/// Every node to the head of its new chain: chains are reversed, and empty where they came from.
+template <class Flavour>
+void chained<Flavour>::move_all(const buckets& from, const buckets& to) noexcept {
+  for (std::size_t b = 0; b < from.count; ++b) {
+    for (;;) {
+      // relaxed: all locks are held.
+      const std::uintptr_t first = from.heads[b].load(std::memory_order_relaxed);
+      if (is_nulls(first)) break;
+      node& n = node_at(first);
+      unlink(n);
+      link(to.heads[to.of(n.hash())], n);
+    }
+  }
+}
+
+template <class Flavour>
 bool chained<Flavour>::is_valid() const {
-  for (std::size_t b = 0; b < bucket_count_; ++b) {
-    const head* before = &heads_[b];
+  const buckets now = read_shape();
+  for (std::size_t b = 0; b < now.count; ++b) {
+    const head* before = &now.heads[b];
     std::uintptr_t at = before->load(std::memory_order_relaxed);  // relaxed: at rest
     while (!is_nulls(at)) {
       const node& n = node_at(at);
-      if (bucket_of(n.hash()) != b) return false;
+      if (now.of(n.hash()) != b) return false;
       // relaxed: at rest
       if (n.prev.load(std::memory_order_relaxed) != reinterpret_cast<std::uintptr_t>(before)) {
         return false;

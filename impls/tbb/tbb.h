@@ -37,7 +37,8 @@
 /// **Progress.** Blocking: a lookup waits for a writer of its key, and for the map where it splits
 /// a bucket.
 /// **Growth.** The map doubles when it is full, beside readers and writers; the index keeps its
-/// size.
+/// size. `resize` is refused: oneTBB's rehash() must not run beside other calls, and nothing is
+/// gained by it. F.1 and F.2 are about the map's own growth.
 ///
 /// **Kept:** A.1-3, B.1-3, C.1-2, D.1-4, E.1-2, F.1-2, G.2, H.1 (D.1, H.1 are the core's). **Not
 /// kept:** B.4 (the map shows no chains; growth bounds them, unless an enemy knows the hash), G.1.
@@ -116,6 +117,8 @@ class table {
   }
   std::size_t bucket_count() const noexcept { return index_.bucket_count(); }
   std::size_t bucket_of(std::uint32_t hash) const noexcept { return index_.bucket_of(hash); }
+  /// The map doubles when it is full, without being told; the index need not grow with it.
+  resize_status resize(local&, std::size_t) noexcept { return resize_status::not_supported; }
 
   void quiescent(local&) noexcept {}
   /// The map's part is what its nodes and buckets need; what malloc adds is not known.
