@@ -57,7 +57,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <oneapi/tbb/concurrent_hash_map.h>
+#include <oneapi/tbb/tbb_allocator.h>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -137,7 +139,15 @@ class table {
     static std::size_t hash(const key& k) { return k.hash; }
     static bool equal(const key& a, const key& b) { return a == b; }
   };
-  using map = ::oneapi::tbb::concurrent_hash_map<key, core::tuplehash*, hash_compare>;
+  using map_element = std::pair<const key, core::tuplehash*>;
+#ifdef __SANITIZE_THREAD__
+  // A deviation for ThreadSanitizer: it does not see the order in which oneTBB's own allocator
+  // passes memory from one thread to the next, and takes a reused map node for a race.
+  using allocator = std::allocator<map_element>;
+#else
+  using allocator = ::oneapi::tbb::tbb_allocator<map_element>;
+#endif
+  using map = ::oneapi::tbb::concurrent_hash_map<key, core::tuplehash*, hash_compare, allocator>;
   static constexpr std::size_t node_bytes = 16;    // next, lock
   static constexpr std::size_t bucket_bytes = 16;  // lock, first node
 
