@@ -35,7 +35,10 @@ bool is_same(const event_message& a, const event_message& b) {
                       c.zone,
                       c.tcp,
                       c.packets,
-                      c.bytes);
+                      c.bytes,
+                      c.start_ns,
+                      c.stop_ns,
+                      c.labels);
   };
   return all(a) == all(b);
 }
