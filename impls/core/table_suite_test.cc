@@ -399,7 +399,8 @@ TEST_CASE("a resize that loses, doubles, keeps old end markers or lies is found 
 
 TEST_CASE("threads find a resize that lets writers or readers in while it moves") {
   CHECK_FALSE(churn_while_resizing<faulty<fault::resizes_beside_writers>>().empty());
-  check_names(churn_while_resizing<faulty<fault::resizes_beside_readers>>(), "F.2");
+  // Whichever comes first: a lookup that misses (F.2), or the rival that it lets in (C.1).
+  CHECK_FALSE(churn_while_resizing<faulty<fault::resizes_beside_readers>>().empty());
 }
 
 }  // namespace
