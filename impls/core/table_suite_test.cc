@@ -191,6 +191,8 @@ class faulty {
     if (Fault == fault::resizes_beside_writers) {
       std::vector<tuplehash*> moved = nodes_;
       step_aside(guard);
+      // What was linked meanwhile is lost.
+      std::erase_if(moved, [&](tuplehash* node) { return !std::ranges::count(nodes_, node); });
       nodes_.swap(moved);
     }
     if (Fault == fault::resizes_beside_readers) {
