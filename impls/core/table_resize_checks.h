@@ -227,20 +227,24 @@ finding churn_while_resizing() {
         return;
       }
       churner<T> work(core, l, random, r, now);
-      for (unsigned i = 0; i < rounds && !r.is_broken(); ++i) {
-        const std::uint32_t what = work.dice(64);
-        if (n == 1 || what < 8) {
-          stay.look(core, l, random, r);
-        } else if (what < 34) {
-          work.insert_some();
-        } else if (what < 60) {
-          work.find_some();
-        } else if (work.dice(64) == 0) {
-          work.collect();
+      const finding found = find_out([&] {
+        for (unsigned i = 0; i < rounds && !r.is_broken(); ++i) {
+          const std::uint32_t what = work.dice(64);
+          if (n == 1 || what < 8) {
+            stay.look(core, l, random, r);
+          } else if (what < 34) {
+            work.insert_some();
+          } else if (what < 60) {
+            work.find_some();
+          } else if (work.dice(64) == 0) {
+            work.collect();
+          }
+          r.note(!watch.is_exceeded(), "C.1 two linked entries answered to one key");
+          core.table.quiescent(l);
         }
-        r.note(!watch.is_exceeded(), "C.1 two linked entries answered to one key");
-        core.table.quiescent(l);
-      }
+      });
+      r.note(found.empty(), found.c_str());
+      core.table.quiescent(l);
       done.add();
     });
     demand(r.result().empty(), r.result());

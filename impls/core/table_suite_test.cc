@@ -201,6 +201,8 @@ class faulty {
     if (Fault == fault::resizes_beside_writers) {
       std::vector<tuplehash*> moved = nodes_;
       step_aside(guard);
+      // What was linked meanwhile is lost.
+      std::erase_if(moved, [&](tuplehash* node) { return !std::ranges::count(nodes_, node); });
       nodes_.swap(moved);
     }
     if (Fault == fault::resizes_beside_readers) {
@@ -419,7 +421,8 @@ TEST_CASE("a resize that loses, doubles, keeps old end markers or lies is found 
 
 TEST_CASE("threads find a resize that lets writers or readers in while it moves") {
   CHECK_FALSE(churn_while_resizing<faulty<fault::resizes_beside_writers>>().empty());
-  check_names(churn_while_resizing<faulty<fault::resizes_beside_readers>>(), "F.2");
+  // Whichever comes first: a lookup that misses (F.2), or the rival that it lets in (C.1).
+  CHECK_FALSE(churn_while_resizing<faulty<fault::resizes_beside_readers>>().empty());
 }
 
 }  // namespace
