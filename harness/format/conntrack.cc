@@ -125,6 +125,10 @@ void append_zone(out to, const conn& entry) {
   }
 }
 
+void append_helper(out to, const conn& entry) {
+  if (!entry.helper.empty()) fmt::format_to(to, "helper={} ", entry.helper);
+}
+
 void append_id(out to, const conn& entry, const line_options& options) {
   if (options.id) fmt::format_to(to, "id={} ", entry.id);
 }
@@ -152,7 +156,7 @@ std::string conntrack_line(const conn& entry, const line_options& options) {
   append_directions(to, entry, options.acct || entry.has_acct);
   fmt::format_to(to, "mark={} ", entry.mark);
   append_zone(to, entry);
-  if (!entry.helper.empty()) fmt::format_to(to, "helper={} ", entry.helper);
+  append_helper(to, entry);
   fmt::format_to(to, "use={} ", entry.use);
   append_id(to, entry, options);
   line.pop_back();
@@ -173,6 +177,7 @@ std::string conntrack_event_line(const event_message& message, const line_option
   append_directions(to, entry, is_destroy && (options.acct || entry.has_acct));
   if (entry.mark != 0 || message.has(event::mark)) fmt::format_to(to, "mark={} ", entry.mark);
   append_zone(to, entry);
+  if (!is_destroy) append_helper(to, entry);
   if (is_destroy && entry.stop_ns != 0) {
     constexpr std::uint64_t ns_per_s = 1'000'000'000;
     fmt::format_to(to, "delta-time={} ", (entry.stop_ns - entry.start_ns) / ns_per_s);

@@ -53,6 +53,7 @@ class conntrack<Table>::confirm_steps {
   void after_link(nf_conn& ct) noexcept {
     // Ahead of CONFIRMED: whoever tells the first message of this entry finds it among the bits.
     ct.ecache.cache(ct.master != nullptr ? event::related : event::new_);
+    if (ct.help != nullptr) ct.ecache.cache(event::helper);
     // (1) release; pairs with (3) and the acquire in nf_conn::is_confirmed(): who sees CONFIRMED
     // sees an absolute timeout and, by either tuple, a linked entry.
     ct.status.fetch_or(status::confirmed, std::memory_order_release);
