@@ -16,6 +16,7 @@
 #pragma once
 
 #include "spec/events.h"
+#include "spec/expect.h"
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 #include "spec/policy.h"
@@ -104,6 +105,8 @@ struct system_options {
   /// Written in every netns when it is made, as at boot. What is wrong with one is thrown
   /// (std::invalid_argument) by `make`.
   std::vector<sysctl_setting> sysctls{};
+  std::vector<helper_rule> helpers{};  ///< as rules attach them; none by default, as in Linux
+  bool ftp_loose = false;              ///< also expect what an FTP offer says of a third host
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.
@@ -172,6 +175,8 @@ class ct_system {
   /// Shows every entry in the table that has not expired, in no order; entries that come or go
   /// meanwhile may be missed. Needs an attached CPU of the calling thread.
   virtual void dump(cpu& on, const std::function<void(const conn&)>& show) = 0;
+  /// Expectations that have not expired, in no order; a system without helpers has none.
+  virtual std::vector<expect> expectations() const { return {}; }
   /// [cpu], in order of attachment; CPUs that were detached keep their row.
   virtual std::vector<ip_conntrack_stat> statistics() const = 0;
   /// Makes `to` the listener of a netns, in place of whoever it was; nullptr: nobody listens. It

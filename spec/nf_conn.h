@@ -27,7 +27,7 @@ inline constexpr std::uint32_t dst_nat_done = 1U << 8;    ///< whether to, is de
 inline constexpr std::uint32_t dying = 1U << 9;           ///< its deletion is claimed
 inline constexpr std::uint32_t fixed_timeout = 1U << 10;  ///< packets do not refresh it
 inline constexpr std::uint32_t nat_clash = 1U << 12;      ///< reply-only entry of a resolved clash
-inline constexpr std::uint32_t helper = 1U << 13;         ///< a helper was attached explicitly
+inline constexpr std::uint32_t helper = 1U << 13;         ///< a rule has attached a helper
 }  // namespace status
 
 /// What a packet is to its connection, as rules see it (`ct state`). Values are the kernel's;
@@ -111,6 +111,10 @@ struct ip_conntrack_stat {
   std::uint64_t search_restart = 0;  ///< lookups that had to begin again
   std::uint64_t clash_resolve = 0;   ///< confirms that lost and were merged
   std::uint64_t chaintoolong = 0;    ///< confirms refused because a chain was too long
+  // Columns of /proc/net/stat/nf_conntrack that `conntrack -S` does not print.
+  std::uint64_t expect_new = 0;     ///< entries made through an expectation
+  std::uint64_t expect_create = 0;  ///< expectations inserted
+  std::uint64_t expect_delete = 0;  ///< expectations removed, for whatever reason
   auto operator<=>(const ip_conntrack_stat&) const = default;
 };
 
@@ -125,6 +129,9 @@ constexpr ip_conntrack_stat& operator+=(ip_conntrack_stat& a, const ip_conntrack
   a.search_restart += b.search_restart;
   a.clash_resolve += b.clash_resolve;
   a.chaintoolong += b.chaintoolong;
+  a.expect_new += b.expect_new;
+  a.expect_create += b.expect_create;
+  a.expect_delete += b.expect_delete;
   return a;
 }
 
@@ -146,6 +153,8 @@ struct conn {
   std::uint64_t start_ns = 0;  ///< of its confirm
   std::uint64_t stop_ns = 0;   ///< of its deletion; 0: not yet
   ct::labels labels{};
+  std::uint64_t master_id = 0;  ///< the entry that announced this one; 0: none did
+  std::string_view helper;      ///< attached helper; empty: none
 
   bool has(std::uint32_t bit) const { return (status & bit) != 0; }
 };

@@ -164,6 +164,20 @@ class Replay(Cli):
         dump = self.good("replay", DNS, "--impl", "rcu", "--dump").splitlines()
         self.assertEqual(new - destroyed, len(dump))
 
+    def test_a_helper_is_named_in_the_dump_and_what_it_expects_in_its_own(self):
+        ftp = ("replay", "workloads/traces/ftp.pcap.gz", "--impl", "rcu")
+        lines = self.good(*ftp, "--helper", "ftp:21", "--dump").splitlines()
+        control = [line for line in lines if " dport=21 " in line.split("src=")[1]]
+        self.assertEqual(len(control), 26)
+        for line in control:
+            self.assertRegex(line, r"\[ASSURED\] mark=0 helper=ftp use=\d+$")
+        self.assertNotIn("helper=", self.good(*ftp, "--dump"))
+        self.assertEqual(self.good(*ftp, "--helper", "ftp:21", "--expect"), "")  # all used or gone
+
+    def test_a_helper_that_makes_no_sense_is_refused(self):
+        for text in ("telnet:23", "ftp", "ftp:", "ftp:0", "ftp:65536", "ftp:21x"):
+            self.assertIn("--helper " + text, self.refused("replay", DNS, "--helper", text))
+
     def test_stats_is_a_line_for_the_cpu(self):
         text = self.good("replay", DNS, "--impl", "rcu", "--stats")
         self.assertRegex(text, r"(?m)^cpu=0 +\tfound=0 invalid=0 ")

@@ -12,6 +12,7 @@
 #include "workloads/playback.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <fmt/format.h>
 #include <memory>
@@ -24,6 +25,8 @@ struct replay_arguments {
   bool dump = false;
   bool events = false;
   bool stats = false;
+  bool expectations = false;
+  std::vector<std::string> helpers;
   bool acct = false;
   std::size_t buckets = system_options{}.buckets;
   std::string hash = "siphash";
@@ -139,6 +142,12 @@ void print_state(const replay_arguments& arguments, const replay_result& result)
     }
     fmt::print(stderr, "{}\n", conntrack_closing_line(result.dump.size()));
   }
+  if (arguments.expectations) {
+    for (const expect& exp : result.expectations) fmt::print("{}\n", expect_line(exp));
+    fmt::print(stderr,
+               "conntrack (ctbench): {} expectations have been shown.\n",
+               result.expectations.size());
+  }
   if (!arguments.stats) return;
   for (std::size_t cpu = 0; cpu < result.statistics.size(); ++cpu) {
     fmt::print("{}\n", conntrack_stat_line(cpu, result.statistics[cpu]));
@@ -217,6 +226,34 @@ int exit_of(const workloads::playback& player, const replay_result& result) {
   return player.damages().empty() ? exit_code::good : exit_code::usage;
 }
 
+/// "ftp:21": the helper's name, and the port that gets it.
+std::vector<helper_rule> helper_rules(const std::vector<std::string>& texts) {
+  constexpr unsigned port_max = 65535;
+  std::vector<helper_rule> rules;
+  for (const std::string& text : texts) {
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    const std::string name = text.substr(0, colon);
+    if (std::ranges::find(helper_names, name) == helper_names.end()) {
+      throw usage_error(fmt::format("replay: --helper {}: no helper of that name; there is {}",
+                                    text,
+                                    fmt::join(helper_names, ", ")));
+    }
+    unsigned port = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] =
+        std::from_chars(text.data() + std::min(colon + 1, text.size()), end, port);
+    if (error != std::errc{} || stop != end || port == 0 || port > port_max) {
+      throw usage_error(
+          fmt::format("replay: --helper {}: a port from 1 to {} must follow the name, as in {}:21",
+                      text,
+                      port_max,
+                      name));
+    }
+    rules.push_back({.helper = name, .port = static_cast<std::uint16_t>(port)});
+  }
+  return rules;
+}
+
 outcome run_replay(const replay_arguments& arguments, const context& what) {
   const std::vector<impl> impls = contestants(what);
   workloads::playback player(arguments.captures);
@@ -228,7 +265,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .hash = arguments.hash == "xxh3" ? hash_kind::xxh3 : hash_kind::siphash,
                  .seed = what.seed,
                  .acct = arguments.acct,
-                 .sysctls = sysctls_of(arguments.sysctls, impls)},
+                 .sysctls = sysctls_of(arguments.sysctls, impls),
+                 .helpers = helper_rules(arguments.helpers)},
       .zone = {.id = arguments.zone},
       .events = arguments.events};
   const replay_hooks hooks = {
@@ -250,7 +288,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
 
   outcome found;
   found.exit = exit_of(player, result);
-  found.is_stdout_taken = arguments.dump || arguments.events || arguments.stats;
+  found.is_stdout_taken =
+      arguments.dump || arguments.events || arguments.stats || arguments.expectations;
   std::FILE* to = found.is_stdout_taken ? stderr : stdout;
   print_traffic(to, player, result, what.seed);
   print_rows(to, result);
@@ -283,6 +322,15 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
                    "print what happens as conntrack -E does, by the first implementation, and "
                    "compare it");
   options.add_flag("--stats", arguments->stats, "print the counters as conntrack -S does");
+  options.add_flag("--expect",
+                   arguments->expectations,
+                   "print what is still expected as conntrack -L expect does");
+  options
+      .add_option("--helper",
+                  arguments->helpers,
+                  "attach a helper to new connections to a port, as ftp:21; may be repeated")
+      ->type_name("NAME:PORT")
+      ->allow_extra_args(false);
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
       ->check(CLI::Range(std::size_t{1}, buckets_max))

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace ct::harness {
 namespace {
@@ -84,6 +85,12 @@ void append_direction(out to, const conn& entry, dir d, bool acct) {
   }
 }
 
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 3> expect_flag_words = {{
+    {expect_flag::permanent, "PERMANENT"},
+    {expect_flag::inactive, "INACTIVE"},
+    {expect_flag::userspace, "USERSPACE"},
+}};
+
 bool is_tcp(const conn& entry) { return entry.tuples[0].dst.protonum == ipproto::tcp; }
 
 std::int32_t seconds_left(const conn& entry) {
@@ -118,6 +125,10 @@ void append_zone(out to, const conn& entry) {
   }
 }
 
+void append_helper(out to, const conn& entry) {
+  if (!entry.helper.empty()) fmt::format_to(to, "helper={} ", entry.helper);
+}
+
 void append_id(out to, const conn& entry, const line_options& options) {
   if (options.id) fmt::format_to(to, "id={} ", entry.id);
 }
@@ -145,6 +156,7 @@ std::string conntrack_line(const conn& entry, const line_options& options) {
   append_directions(to, entry, options.acct || entry.has_acct);
   fmt::format_to(to, "mark={} ", entry.mark);
   append_zone(to, entry);
+  append_helper(to, entry);
   fmt::format_to(to, "use={} ", entry.use);
   append_id(to, entry, options);
   line.pop_back();
@@ -165,12 +177,50 @@ std::string conntrack_event_line(const event_message& message, const line_option
   append_directions(to, entry, is_destroy && (options.acct || entry.has_acct));
   if (entry.mark != 0 || message.has(event::mark)) fmt::format_to(to, "mark={} ", entry.mark);
   append_zone(to, entry);
+  if (!is_destroy) append_helper(to, entry);
   if (is_destroy && entry.stop_ns != 0) {
     constexpr std::uint64_t ns_per_s = 1'000'000'000;
     fmt::format_to(to, "delta-time={} ", (entry.stop_ns - entry.start_ns) / ns_per_s);
   }
   append_id(to, entry, options);
   line.pop_back();
+  return line;
+}
+
+std::string expect_line(const expect& exp) {
+  std::string line;
+  const out to(line);
+  const tuple& t = exp.tuple;
+  // As tuples are written: the mask has a destination too, all ones.
+  address all{};
+  std::fill_n(all.begin(), t.src.l3num == l3num::ipv6 ? 16 : 4, std::uint8_t{0xff});
+  fmt::format_to(to,
+                 "{} proto={} ",
+                 std::max(exp.timeout_jiffies, 0) / static_cast<std::int32_t>(hz),
+                 t.dst.protonum);
+  append_tuple(to, t);
+  fmt::format_to(to,
+                 "mask-src={} mask-dst={} sport={} dport=65535 ",
+                 address_text(t.src.l3num, exp.mask.addr),
+                 address_text(t.src.l3num, all),
+                 exp.mask.id);
+  fmt::format_to(to,
+                 "master-src={} master-dst={} sport={} dport={} ",
+                 address_text(exp.master.src.l3num, exp.master.src.addr),
+                 address_text(exp.master.src.l3num, exp.master.dst.addr),
+                 exp.master.src.id,
+                 exp.master.dst.id);
+  std::string_view separator;
+  for (const auto& [flag, word] : expect_flag_words) {
+    if ((exp.flags & flag) == 0) continue;
+    fmt::format_to(to, "{}{}", separator, word);
+    separator = ",";
+  }
+  fmt::format_to(to,
+                 "{}class={} helper={}",
+                 separator.empty() ? "" : " ",
+                 exp.class_index,
+                 exp.helper);
   return line;
 }
 

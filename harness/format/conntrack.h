@@ -11,6 +11,7 @@
 #pragma once
 
 #include "spec/events.h"
+#include "spec/expect.h"
 #include "spec/nf_conn.h"
 
 #include <cstddef>
@@ -26,6 +27,9 @@ struct line_options {
 
 /// A line of `conntrack -L`, without its newline.
 std::string conntrack_line(const conn& entry, const line_options& options);
+
+/// A line of `conntrack -L expect`, without its newline; of protocols with ports.
+std::string expect_line(const expect& exp);
 
 /// A line of `conntrack -S`, without its newline but with the space that the tool leaves at its
 /// end.

@@ -281,5 +281,50 @@ TEST_CASE("the order for printing does not depend on the order of the dump") {
   }
 }
 
+TEST_CASE("an attached helper stands before the references") {
+  constexpr std::uint32_t both = status::seen_reply | status::assured;
+  conn control = make_tcp(39234, tcp_state::time_wait, 120, both);
+  control.tuples[0].dst.id = 21;
+  control.tuples[1].src.id = 21;
+  control.helper = "ftp";
+  control.use = 4;
+  CHECK(conntrack_line(control, plain) ==
+        "tcp      6 119 TIME_WAIT src=10.0.1.2 dst=10.0.2.2 sport=39234 dport=21 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=21 dport=39234 [ASSURED] mark=0 helper=ftp use=4");
+  control.zone.id = 5;
+  CHECK(conntrack_line(control, extended_id) ==
+        "ipv4     2 tcp      6 119 TIME_WAIT src=10.0.1.2 dst=10.0.2.2 sport=39234 dport=21 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=21 dport=39234 [ASSURED] mark=0 zone=5 helper=ftp use=4 "
+        "id=575341842");
+}
+
+expect make_expectation(l3num family) {
+  const bool is_ipv6 = family == l3num::ipv6;
+  expect exp;
+  exp.tuple = make(family, ipproto::tcp, 0, 56505).tuples[0];
+  exp.mask.addr =
+      parse(is_ipv6 ? "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" : "255.255.255.255", family);
+  exp.master = make(family, ipproto::tcp, 48068, 21).tuples[0];
+  exp.helper = "ftp";
+  exp.timeout_jiffies = 300 * static_cast<std::int32_t>(hz) - 1;
+  return exp;
+}
+
+TEST_CASE("an expectation is printed with its mask, its master and its flags") {
+  CHECK(expect_line(make_expectation(l3num::ipv4)) ==
+        "299 proto=6 src=10.0.1.2 dst=10.0.2.2 sport=0 dport=56505 mask-src=255.255.255.255 "
+        "mask-dst=255.255.255.255 sport=0 dport=65535 master-src=10.0.1.2 master-dst=10.0.2.2 "
+        "sport=48068 dport=21 class=0 helper=ftp");
+  CHECK(expect_line(make_expectation(l3num::ipv6)) ==
+        "299 proto=6 src=2001:db8:1::2 dst=2001:db8:2::2 sport=0 dport=56505 "
+        "mask-src=ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+        "mask-dst=ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff sport=0 dport=65535 "
+        "master-src=2001:db8:1::2 master-dst=2001:db8:2::2 sport=48068 dport=21 class=0 "
+        "helper=ftp");
+  expect flagged = make_expectation(l3num::ipv4);
+  flagged.flags = expect_flag::permanent | expect_flag::userspace;
+  CHECK(expect_line(flagged).ends_with(" dport=21 PERMANENT,USERSPACE class=0 helper=ftp"));
+}
+
 }  // namespace
 }  // namespace ct::harness

@@ -118,6 +118,7 @@ std::string full_line(const conn& entry) {
   if (entry.labels != labels{}) {
     line += fmt::format(" labels={:x}", fmt::join(entry.labels, ":"));
   }
+  if (entry.master_id != 0) line += fmt::format(" master={}", entry.master_id);
   return line;
 }
 
@@ -135,7 +136,9 @@ bool is_same(const conn& a, const conn& b) {
                     c.packets,
                     c.bytes,
                     c.start_ns,
-                    c.labels);
+                    c.labels,
+                    c.master_id,
+                    c.helper);
   };
   return all(a) == all(b);
 }
@@ -166,6 +169,26 @@ std::string dump_difference(std::span<const conn> mine,
   return {};
 }
 
+std::vector<expect> expectations_of(const contestant& from) {
+  std::vector<expect> all = from.system->expectations();
+  std::ranges::sort(all);
+  return all;
+}
+
+std::string expectations_difference(std::span<const expect> mine,
+                                    std::span<const expect> reference,
+                                    std::string_view name) {
+  const auto [a, b] = std::ranges::mismatch(mine, reference);
+  if (a == mine.end() && b == reference.end()) return {};
+  const auto shown = [](auto at, auto end) {
+    return at == end ? std::string("no more") : fmt::format("\"{}\"", expect_line(*at));
+  };
+  return fmt::format("expectations: {} ({}: {})",
+                     shown(a, mine.end()),
+                     name,
+                     shown(b, reference.end()));
+}
+
 ip_conntrack_stat total(std::span<const ip_conntrack_stat> statistics) {
   ip_conntrack_stat sum;
   for (const ip_conntrack_stat& counters : statistics) sum += counters;
@@ -189,6 +212,9 @@ std::string statistics_difference(const ip_conntrack_stat& mine,
   add("search_restart", mine.search_restart, reference.search_restart);
   add("clash_resolve", mine.clash_resolve, reference.clash_resolve);
   add("chaintoolong", mine.chaintoolong, reference.chaintoolong);
+  add("expect_new", mine.expect_new, reference.expect_new);
+  add("expect_create", mine.expect_create, reference.expect_create);
+  add("expect_delete", mine.expect_delete, reference.expect_delete);
   return parts.empty() ? "" : fmt::format("statistics: {}", fmt::join(parts, ", "));
 }
 
@@ -330,6 +356,7 @@ void lockstep::compare_what_is_left(std::uint64_t jiffies64, const replay_hooks&
   }
   const std::string name = reference().row.impl;
   result_.dump = dump_of(reference());
+  result_.expectations = expectations_of(reference());
   result_.statistics = reference().system->statistics();
   const std::size_t count = count_at_rest(reference());
   for (contestant& one : contestants_) {
@@ -337,6 +364,9 @@ void lockstep::compare_what_is_left(std::uint64_t jiffies64, const replay_hooks&
     std::string difference;
     if (&one != &reference()) {
       difference = dump_difference(dump_of(one), result_.dump, name);
+      if (difference.empty()) {
+        difference = expectations_difference(expectations_of(one), result_.expectations, name);
+      }
       const std::size_t own_count = count_at_rest(one);
       if (difference.empty() && own_count != count) {
         difference = fmt::format("count: {} entries ({}: {})", own_count, name, count);

@@ -58,6 +58,7 @@ struct replay_result {
   std::uint64_t event_count = 0;  ///< messages of that implementation
   bool was_stopped = false;
   std::vector<conn> dump;                     ///< of that implementation, in printing order
+  std::vector<expect> expectations;           ///< its, in an order of its own
   std::vector<ip_conntrack_stat> statistics;  ///< [cpu], its
 
   bool all_agree() const;

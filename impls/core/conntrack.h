@@ -29,9 +29,11 @@
 #pragma once
 
 #include "impls/core/entry_list.h"
+#include "impls/core/expect.h"
 #include "impls/core/extensions.h"
 #include "impls/core/gc.h"
 #include "impls/core/hash.h"
+#include "impls/core/helper.h"
 #include "impls/core/netns.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
@@ -49,6 +51,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -84,7 +87,9 @@ class conntrack {
   explicit conntrack(const system_options& options)
       : options_(options),
         table_(table_options{.buckets = options.buckets}),
-        hash_(options.hash, options.seed) {
+        hash_(options.hash, options.seed),
+        helpers_(attachments_of(options)),
+        expects_(options.buckets, global_.expect_max, options.seed) {
     set_defaults();
     net(0);
   }
@@ -163,6 +168,8 @@ class conntrack {
   Table& table() noexcept { return table_; }
   const Table& table() const noexcept { return table_; }
   tuple_hash hasher() const noexcept { return hash_; }
+  expect_table& expects() noexcept { return expects_; }
+  const expect_table& expects() const noexcept { return expects_; }
 
  private:
   class context;
@@ -184,6 +191,9 @@ class conntrack {
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
   void set_defaults();
   static void apply_rules(const skb& s) noexcept;
+  void attach_helper(nf_conn& ct) noexcept;
+  bool run_helper(cpu_state& cpu, nf_conn& ct, skb& s) noexcept;
+  void fulfil_expectation(cpu_state& cpu, nf_conn& ct) noexcept;
   /// Takes over a reference: kills the entry if it has expired, puts it in any case.
   void reap(cpu_state& cpu, nf_conn& ct) noexcept;
   gc_report run_gc(cpu_state& cpu) noexcept;
@@ -207,6 +217,8 @@ class conntrack {
   const tuple_hash hash_;
   policy defaults_;  // of a netns that is made; written by the constructor alone
   global_policy global_;
+  const std::vector<helper_attachment> helpers_;
+  expect_table expects_;  // synchronises itself, as the two above
   // Atomic.
   std::atomic<std::uint64_t> clock_{initial_jiffies};
   std::array<std::atomic<netns*>, netns_max>
@@ -225,6 +237,7 @@ class conntrack {
 }  // namespace ct::core
 
 #include "impls/core/conntrack_events.h"
+#include "impls/core/conntrack_expect.h"
 #include "impls/core/conntrack_gc.h"
 #include "impls/core/conntrack_life.h"
 #include "impls/core/conntrack_packet.h"

@@ -90,6 +90,7 @@ void conntrack<Table>::advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept
   }
   run_due_redelivery(cpu, jiffies64, move_clock);
   move_clock(jiffies64);
+  expects_.run_timers(now(), *cpu.stat);
 }
 
 /// Every run that fell due until `jiffies64`, at its own time. Where the clock leaps, the passes

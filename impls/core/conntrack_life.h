@@ -53,6 +53,7 @@ class conntrack<Table>::confirm_steps {
   void after_link(nf_conn& ct) noexcept {
     // Ahead of CONFIRMED: whoever tells the first message of this entry finds it among the bits.
     ct.ecache.cache(ct.master != nullptr ? event::related : event::new_);
+    if (ct.help != nullptr) ct.ecache.cache(event::helper);
     // (1) release; pairs with (3) and the acquire in nf_conn::is_confirmed(): who sees CONFIRMED
     // sees an absolute timeout and, by either tuple, a linked entry.
     ct.status.fetch_or(status::confirmed, std::memory_order_release);
@@ -183,6 +184,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   ct->id = (cpu.index + 1) << 48 | ++cpu.last_id;
   ct->net = &in_net;
   ct->master = nullptr;
+  ct->help = nullptr;
   ct->zone = in_zone;
   ct->ecache.init(
       in_net.events.mask_of_new(static_cast<events_mode>(std::uint8_t{in_net.policy.events})));
@@ -264,6 +266,7 @@ bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
   stamp_stop(ct, jiffies64());
   const bool is_told = announce_destroy(ct);
   table_.unlink(cpu.local, ct);
+  expects_.remove_all_of(ct, *cpu.stat);
   if (!is_told) {
     await_redelivery(ct);
     return false;
@@ -277,6 +280,11 @@ template <ct::table Table>
 void conntrack<Table>::destroy(cpu_state& cpu, nf_conn& ct) noexcept {
   entry_list::remove(ct);
   netns& of_net = *ct.net;
+  if (ct.help != nullptr) {
+    // A packet on its way may have announced something after the kill.
+    expects_.remove_all_of(ct, *cpu.stat);
+    delete std::exchange(ct.help, nullptr);
+  }
   if (nf_conn* const master = std::exchange(ct.master, nullptr)) put(cpu, *master);
   table_.free(cpu.local, ct);
   // release: who sees the lower count may rely on the memory being free again.

@@ -93,6 +93,7 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
       if (s.info == ctinfo::established_reply && ct->set(status::seen_reply)) {
         ct->ecache.cache(event::reply);
       }
+      if (!helpers_.empty()) attach_helper(*ct);
       s.nfct = ct;
       s.conn_id = ct->id;
       apply_rules(s);
@@ -148,7 +149,8 @@ nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu,
     return nullptr;
   }
   add_timeouts(*ct, s.timeouts);
-  s.info = ctinfo::new_;
+  fulfil_expectation(cpu, *ct);
+  s.info = ct->has(status::expected) ? ctinfo::related : ctinfo::new_;
   return ct;
 }
 
@@ -178,6 +180,7 @@ template <ct::table Table>
 void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   if (s.nfct == nullptr) return;
   auto& ct = *static_cast<nf_conn*>(s.nfct);
+  if (ct.help != nullptr && !run_helper(cpu, ct, s)) return;
   if (ct.has(status::confirmed)) return deliver(ct);
   if (direction(s.info) == dir::reply) return;
   const std::uint8_t protonum = ct.tuple(dir::original).dst.protonum;

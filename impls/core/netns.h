@@ -44,6 +44,8 @@ struct netns {
   std::array<cpu_lists, cpus_max> lists;  // [cpu]
   // Synchronises itself.
   event_channel events;
+  // Atomic, written under the lock of expect_table: its expectations of this netns.
+  std::atomic<std::size_t> expect_count{0};
 };
 
 }  // namespace ct::core

@@ -37,6 +37,7 @@ class entry_list;
 struct netns;
 struct timeouts;
 struct nf_conn;
+struct nf_conn_help;
 
 /// One direction of an entry: what a table links.
 struct alignas(64) tuplehash {
@@ -161,6 +162,9 @@ struct nf_conn {
   std::atomic<std::uint64_t> start_ns{0};              // system's clock
   std::atomic<std::uint64_t> stop_ns{0};               // written by the kill that won
   std::array<std::atomic<std::uint32_t>, 4> labels{};  // each word stands for itself
+
+  // Written while unconfirmed, freed by the last put; nullptr: no helper, as most entries.
+  nf_conn_help* help = nullptr;
 
   // relaxed: bits are only ever set and carry no other data, except CONFIRMED and DYING, which the
   // core sets with their own orders.

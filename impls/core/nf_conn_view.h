@@ -3,6 +3,7 @@
 #pragma once
 
 #include "impls/core/extensions.h"
+#include "impls/core/helper.h"
 #include "impls/core/nf_conn.h"
 #include "spec/nf_conn.h"
 
@@ -30,6 +31,8 @@ inline conn view_of(const nf_conn& ct, netns_id net, std::uint32_t now) {
     c.tcp = ct.proto.tcp.state;
   }
   show_extensions(ct, c);
+  if (ct.master != nullptr) c.master_id = ct.master->id;
+  if (ct.help != nullptr) c.helper = ct.help->helper.name;
   return c;
 }
 

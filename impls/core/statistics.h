@@ -29,7 +29,7 @@ class counter {
 
 struct cpu_statistics {
   counter found, invalid, insert, insert_failed, drop, early_drop, error, search_restart,
-      clash_resolve, chaintoolong;
+      clash_resolve, chaintoolong, expect_new, expect_create, expect_delete;
 
   ip_conntrack_stat read() const {
     return {.found = found.get(),
@@ -41,7 +41,10 @@ struct cpu_statistics {
             .error = error.get(),
             .search_restart = search_restart.get(),
             .clash_resolve = clash_resolve.get(),
-            .chaintoolong = chaintoolong.get()};
+            .chaintoolong = chaintoolong.get(),
+            .expect_new = expect_new.get(),
+            .expect_create = expect_create.get(),
+            .expect_delete = expect_delete.get()};
   }
 };
 

@@ -74,6 +74,7 @@ class system final : public ct_system {
     core_.net(net).events.listen(to, mask);
   }
   event_stat event_statistics() const override { return core_.event_statistics(); }
+  std::vector<expect> expectations() const override { return core_.expects().dump(core_.now()); }
 
   std::size_t memory_bytes() const noexcept override { return core_.table().memory_bytes(); }
   std::size_t buckets() const noexcept override { return core_.table().bucket_count(); }
@@ -268,6 +269,12 @@ class system final : public ct_system {
   static cpu_state& state_of(ct::cpu& on) { return static_cast<cpu_face&>(on).state_; }
   conn view(nf_conn& ct) const;
 
+  struct masters {
+    std::map<std::uint64_t, std::uint32_t> children;  // [id]: how many
+    std::set<std::uint64_t> dying;                    // ids of those that children alone keep
+  };
+  masters find_masters(ct::cpu& on);
+
   std::mutex timeout_policies_lock_;
   // Guarded by timeout_policies_lock_; what the pointers lead to is immutable. Entries refer to it.
   std::vector<std::unique_ptr<const timeout_policy>> timeout_policies_;
@@ -288,13 +295,33 @@ conn system<Table>::view(nf_conn& ct) const {
   return c;
 }
 
+/// The masters of the entries in the table, and of these masters.
+template <ct::table Table>
+typename system<Table>::masters system<Table>::find_masters(ct::cpu& on) {
+  masters found;
+  core_.for_each(state_of(on), dir::reply, [&](nf_conn& ct) {
+    const nf_conn* child = &ct;
+    while (const nf_conn* const master = child->master) {
+      ++found.children[master->id];
+      // Killed, it has a reference of each child left; its own master is counted once.
+      if (!master->has(status::dying) || !found.dying.insert(master->id).second) break;
+      child = master;
+    }
+  });
+  return found;
+}
+
 /// What must hold at rest: every entry in the table is confirmed, not dying, referenced by the
-/// table alone, and linked once under each tuple; no other entry exists but those whose destroy
-/// event waits.
+/// table and its children alone, and linked once under each tuple; besides there are only dying
+/// masters of such entries, and those whose destroy event waits (whose masters are not looked for).
 template <ct::table Table>
 std::string system<Table>::broken_invariant(ct::cpu& on) {
   if (!core_.table().is_valid()) return "the table's own invariants do not hold (is_valid)";
+  if (!core_.expects().is_valid()) return "the table of expectations contradicts itself";
   std::string broken;
+  masters of_entries = find_masters(on);
+  std::size_t waiting = 0;  // refused destroy events
+  core_.for_each_netns([&](const netns& n) { waiting += n.events.undelivered().size(); });
   std::map<std::uint64_t, std::array<int, 2>> links;  // [id][dir]
   std::set<std::uint64_t> reply_only;                 // ids
   for (const dir d : {dir::original, dir::reply}) {
@@ -303,9 +330,13 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
       if (ct.has(status::nat_clash)) reply_only.insert(ct.id);
       const auto who = [&] { return "entry " + std::to_string(ct.id); };
       if (ct.has(status::dying)) broken = who() + " is dying and still in the table";
-      // relaxed: at rest nobody writes it; 2 are the table's and the walk's.
-      if (const auto use = ct.use.load(std::memory_order_relaxed); use != 2) {
-        broken = who() + " has " + std::to_string(use - 1) + " references at rest, not 1";
+      // 2 are the table's and the walk's.
+      const std::uint32_t expected = 2 + of_entries.children[ct.id];
+      // relaxed: at rest nobody writes it.
+      const std::uint32_t use = ct.use.load(std::memory_order_relaxed);
+      if (waiting == 0 ? use != expected : use < expected) {
+        broken = who() + " has " + std::to_string(use - 1) + " references at rest, not " +
+                 std::to_string(expected - 1);
       }
     });
   }
@@ -318,18 +349,18 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
     }
   }
   if (!broken.empty()) return broken;
-  std::size_t waiting = 0;  // refused destroy events
+  std::size_t dying = 0;
   core_.for_each_netns([&](const netns& n) {
     for (const netns::cpu_lists& lists : n.lists) {
       if (lists.unconfirmed.size() != 0) broken = "an unconfirmed entry without a packet";
-      if (lists.dying.size() != 0) broken = "a dying entry that nobody frees";
+      dying += lists.dying.size();
     }
-    waiting += n.events.undelivered().size();
   });
-  if (broken.empty() && count() != links.size() + waiting) {
+  if (waiting == 0 && dying != of_entries.dying.size()) broken = "a dying entry that nobody frees";
+  if (broken.empty() && count() != links.size() + dying + waiting) {
     broken = "count is " + std::to_string(count()) + " with " + std::to_string(links.size()) +
-             " entries in the table and " + std::to_string(waiting) +
-             " that wait for the delivery of their destroy event";
+             " entries in the table, " + std::to_string(dying) + " dying masters and " +
+             std::to_string(waiting) + " that wait for the delivery of their destroy event";
   }
   if (broken.empty() && event_statistics().destroy_waiting != waiting) {
     broken = "the count of waiting destroy events is not what the lists hold";
