@@ -15,7 +15,7 @@ void conntrack<Table>::attach_helper(nf_conn& ct) noexcept {
   const tuple original = ct.tuple(dir::original);
   for (const helper_attachment& rule : helpers_) {
     if (rule.port != original.dst.id || rule.helper->protonum != original.dst.protonum) continue;
-    ct.help = new (std::nothrow) nf_conn_help(*rule.helper);
+    ct.help.reset(new (std::nothrow) nf_conn_help(*rule.helper));
     if (ct.help != nullptr) ct.set(status::helper);
     return;
   }

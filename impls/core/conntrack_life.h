@@ -283,7 +283,7 @@ void conntrack<Table>::destroy(cpu_state& cpu, nf_conn& ct) noexcept {
   if (ct.help != nullptr) {
     // A packet on its way may have announced something after the kill.
     expects_.remove_all_of(ct, *cpu.stat);
-    delete std::exchange(ct.help, nullptr);
+    ct.help.reset();
   }
   if (nf_conn* const master = std::exchange(ct.master, nullptr)) put(cpu, *master);
   table_.free(cpu.local, ct);

@@ -8,6 +8,7 @@
 #include <bit>
 #include <mutex>
 #include <new>
+#include <utility>
 
 namespace ct::core {
 namespace {
@@ -54,6 +55,12 @@ expect_table::expect_table(std::size_t conntrack_buckets,
     : hash_(hash_kind::siphash, hash_seed),
       max_(max),
       chains_(std::max<std::size_t>(conntrack_buckets / 256, 1)) {}
+
+expect_table::~expect_table() {
+  for (expectation* exp : chains_) {
+    while (exp != nullptr) delete std::exchange(exp, exp->chain_next);
+  }
+}
 
 /// The source does not enter: it may be masked. Netns and protocol do, zones do not.
 std::size_t expect_table::chain_of(const tuple& t, const netns& in_net) const noexcept {

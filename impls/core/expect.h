@@ -76,8 +76,8 @@ class expect_table {
                std::uint64_t hash_seed);
   expect_table(const expect_table&) = delete;
   expect_table& operator=(const expect_table&) = delete;
-  /// Requires: empty, as it is once every master is destroyed.
-  ~expect_table() = default;
+  /// Requires: no packets. Frees what no timer took; masters and their netns may be gone already.
+  ~expect_table();
 
   /// An expectation of `master` with the caller's reference; nullptr: no memory.
   static expectation* alloc(nf_conn& master) noexcept;

@@ -52,12 +52,11 @@ struct world {
   world& operator=(const world&) = delete;
 
   nf_conn& master(netns& of, std::uint16_t zone_id = 0) {
-    helps.push_back(std::make_unique<nf_conn_help>(test_helper));
     masters.push_back(std::make_unique<nf_conn>());
     nf_conn& m = *masters.back();
     m.net = &of;
     m.zone.id = zone_id;
-    m.help = helps.back().get();
+    m.help.reset(new nf_conn_help(test_helper));
     m.set(status::confirmed);
     m.use.store(1, std::memory_order_relaxed);  // relaxed: one thread; the table's reference
     return m;
@@ -115,7 +114,6 @@ struct world {
   core::policy policy;
   netns net{0, 11, policy};
   netns other_net{1, 11, policy};  // the same mix, so that only the comparison tells them apart
-  std::vector<std::unique_ptr<nf_conn_help>> helps;
   std::vector<std::unique_ptr<nf_conn>> masters;
   cpu_statistics stat;
   std::uint32_t now = 0xffff'ff00;  // every timeout crosses the wrap

@@ -2,6 +2,8 @@
 /// The list of helpers: one line each.
 #include "impls/core/helper.h"
 
+#include "impls/core/nf_conn.h"
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -13,6 +15,8 @@ constexpr std::array helpers = {&ftp_helper};
 static_assert(helpers.size() == helper_names.size());
 
 }  // namespace
+
+void free_help::operator()(nf_conn_help* help) const noexcept { delete help; }
 
 const conntrack_helper* find_helper(std::string_view name) noexcept {
   const auto* found = std::ranges::find(helpers, name, &conntrack_helper::name);

@@ -52,8 +52,8 @@ class control {
     std::swap(t.src.id, t.dst.id);
     set(t, dir::reply);
     ct.net = &net_;
-    ct.help = &help_;
-    remember_line_begin(help_.ftp, dir::original, 1000);
+    ct.help.reset(new nf_conn_help(ftp_helper));
+    remember_line_begin(ct.help->ftp, dir::original, 1000);
   }
   ~control() { expects.remove_all_of(ct, stat); }
   control(const control&) = delete;
@@ -92,7 +92,6 @@ class control {
   }
   core::policy policy_;
   netns net_{0, 3, policy_};
-  nf_conn_help help_{ftp_helper};
 };
 
 constexpr const char* offer = "PORT 10,0,0,1,20,1\r\n";

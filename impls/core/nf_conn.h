@@ -30,6 +30,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace ct::core {
 
@@ -38,6 +39,10 @@ struct netns;
 struct timeouts;
 struct nf_conn;
 struct nf_conn_help;
+/// Frees what only helper.h knows the whole of.
+struct free_help {
+  void operator()(nf_conn_help* help) const noexcept;
+};
 
 /// One direction of an entry: what a table links.
 struct alignas(64) tuplehash {
@@ -163,8 +168,9 @@ struct nf_conn {
   std::atomic<std::uint64_t> stop_ns{0};               // written by the kill that won
   std::array<std::atomic<std::uint32_t>, 4> labels{};  // each word stands for itself
 
-  // Written while unconfirmed, freed by the last put; nullptr: no helper, as most entries.
-  nf_conn_help* help = nullptr;
+  // Written while unconfirmed, freed by the last put, or with the system; nullptr: no helper, as
+  // most entries.
+  std::unique_ptr<nf_conn_help, free_help> help;
 
   // relaxed: bits are only ever set and carry no other data, except CONFIRMED and DYING, which the
   // core sets with their own orders.
