@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Expectations in the life of entries, for every implementation: an FTP control connection whose
 /// every segment stands here.
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "spec/impl.h"
 
 #include <array>

@@ -4,7 +4,7 @@
 ///
 /// For every implementation that claims F.1; one that grows by itself answers `not_supported` and
 /// is asked the same.
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "spec/impl.h"
 #include "spec/random.h"
 

@@ -3,7 +3,7 @@
 /// that it must find.
 #include "impls/core/expect.h"
 
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/policy.h"
 #include "spec/jiffies.h"
 

@@ -4,7 +4,7 @@
 #include "impls/core/helper_ftp.h"
 
 #include "impls/core/expect.h"
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/policy.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// IPv4 and IPv6: what is malformed and why, options, extension headers, fragments, cut captures.
 #include "impls/core/packet.h"
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/proto/l4proto.h"
 
 #include <catch2/catch.hpp>

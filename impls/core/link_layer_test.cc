@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Link layers: golden frames written down in bytes, tags, padding, and what is not IP.
 #include "impls/core/packet.h"
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "spec/ct_system.h"
 
 #include <catch2/catch.hpp>

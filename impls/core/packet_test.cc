@@ -6,7 +6,7 @@
 /// beyond it.
 #include "impls/core/packet.h"
 
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/proto/icmp_error.h"
 #include "impls/core/proto/l4proto.h"
 #include "spec/ct_system.h"

@@ -2,7 +2,7 @@
 /// For tests over whole systems: every implementation in turn, and packets by a line each.
 #pragma once
 
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "spec/impl.h"
 
 #include <algorithm>

@@ -42,7 +42,7 @@ THIRD_PARTY = {
     r"fmt/": ("workloads", "harness"),
     r"nlohmann/": ("harness",),
     # The operating system's.
-    r"arpa/inet\.h": ("impls/core",),
+    r"arpa/inet\.h": ("impls/core", "workloads", "harness"),
     r"(pthread|sched|unistd|fcntl|dirent|poll|ifaddrs)\.h|sys/|linux/|net/|netinet/|arpa/": (
         "impls/sync",
         "workloads",
@@ -74,7 +74,8 @@ def reach_of(path):
         {"impls/core/a.h": '#include "spec/t.h"\n#include "impls/sync/l.h"\n'},
         {"impls/rcu/a.h": '#include "impls/rcu/b.h"\n#include "impls/core/c.h"\n#include <atomic>\n'},
         {"harness/cli/a.cc": '#include "workloads/w.h"\n#include "spec/t.h"\n// #include "impls/x.h"\n'},
-        {"impls/tbb/a_test.cc": '#include "impls/tbb/a.h"\n'},
+        {"impls/tbb/a_test.cc": '#include "impls/tbb/a.h"\n#include "workloads/w.h"\n'},
+        {"impls/core/a_suite.h": '#include "workloads/w.h"\n'},
     ],
     bad=[
         ("spec/a.h:2", {"spec/a.h": '\n#include "impls/core/b.h"\n'}),
@@ -82,16 +83,20 @@ def reach_of(path):
         ("impls/sync/a.h:1", {"impls/sync/a.h": '#include "spec/tuple.h"\n'}),
         ("impls/tbb/a.h:1", {"impls/tbb/a.h": '#include "impls/rcu/rcu.h"\n'}),
         ("impls/tbb/a_test.cc:1", {"impls/tbb/a_test.cc": '#include "harness/check/h.h"\n'}),
+        ("impls/core/b.h:1", {"impls/core/b.h": '#include "workloads/w.h"\n'}),
         ("workloads/a.h:1", {"workloads/a.h": '#include "harness/check/h.h"\n'}),
         ("harness/a.cc:1", {"harness/a.cc": '#include "impls/rcu/rcu.h"\n'}),
         ("harness/b.cc:1", {"harness/b.cc": '#include "results/baseline/figures.h"\n'}),
     ],
 )
 def include_direction(tree):
-    """spec <- impls, workloads <- harness; a table sees spec, core, sync and itself; nobody sees results."""
+    """spec <- impls, workloads <- harness; a table sees spec, core, sync and itself; tests see workloads too;
+    nobody sees results."""
     for source in tree.sources:
+        reach = reach_of(source.path)
+        if reach and TEST_FILE.match(source.path):
+            reach += ("workloads",)
         for number, kind, header in source.includes():
-            reach = reach_of(source.path)
             if kind == '"' and "/" in header and not is_under(header, reach):
                 yield at(source.path, number, f'"{header}" is against the direction of includes',
                          f"what may be included here: {', '.join(reach)}")

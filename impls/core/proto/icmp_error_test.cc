@@ -3,7 +3,7 @@
 /// INVALID.
 #include "impls/core/proto/icmp_error.h"
 
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/proto/l4proto.h"
 #include "spec/tuple.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// ICMP and ICMPv6 queries, type by type: which have an inverse, which may begin an entry, what
 /// refreshes it.
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/proto/l4proto.h"
-#include "impls/core/proto/tracked_flow.h"
+#include "impls/core/proto/tracked_flow_suite.h"
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 

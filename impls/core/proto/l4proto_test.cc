@@ -3,8 +3,8 @@
 /// generic.
 #include "impls/core/proto/l4proto.h"
 
-#include "impls/core/packet_builder.h"
-#include "impls/core/proto/tracked_flow.h"
+#include "impls/core/packet_suite.h"
+#include "impls/core/proto/tracked_flow_suite.h"
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 #include "spec/tuple.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// What holds for any packets: bounds of memory, states and timeouts; and that sequence numbers
 /// matter by difference only.
-#include "impls/core/proto/tcp_test_connection.h"
+#include "impls/core/proto/tcp_connection_suite.h"
 
 #include <algorithm>
 #include <array>

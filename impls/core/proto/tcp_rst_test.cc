@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// RSTs, rule by rule, and FINs and RSTs that do not fit.
-#include "impls/core/proto/tcp_test_connection.h"
+#include "impls/core/proto/tcp_connection_suite.h"
 
 #include <catch2/catch.hpp>
 #include <string>

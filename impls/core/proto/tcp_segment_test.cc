@@ -2,7 +2,7 @@
 /// Headers: what is refused, what is read, also of captures that were cut.
 #include "impls/core/proto/tcp_segment.h"
 
-#include "impls/core/proto/tcp_test_connection.h"
+#include "impls/core/proto/tcp_connection_suite.h"
 
 #include <catch2/catch.hpp>
 #include <memory>

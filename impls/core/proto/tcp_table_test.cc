@@ -3,7 +3,7 @@
 /// it.
 #include "impls/core/proto/tcp_table.h"
 
-#include "impls/core/proto/tcp_test_connection.h"
+#include "impls/core/proto/tcp_connection_suite.h"
 
 #include <array>
 #include <catch2/catch.hpp>

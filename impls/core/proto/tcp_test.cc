@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// The tracker on whole conversations: openings, timeouts, reopening, resynchronisation, pick-up.
 /// RSTs: tcp_rst_test.cc.
-#include "impls/core/proto/tcp_test_connection.h"
+#include "impls/core/proto/tcp_connection_suite.h"
 
 #include <catch2/catch.hpp>
 #include <string>

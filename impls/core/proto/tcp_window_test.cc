@@ -3,7 +3,7 @@
 /// edges.
 #include "impls/core/proto/tcp_window.h"
 
-#include "impls/core/proto/tcp_test_connection.h"
+#include "impls/core/proto/tcp_connection_suite.h"
 
 #include <catch2/catch.hpp>
 

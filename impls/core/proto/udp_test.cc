@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// UDP: when a flow is replied, a stream, ASSURED; which headers are wrong.
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/proto/l4proto.h"
-#include "impls/core/proto/tracked_flow.h"
+#include "impls/core/proto/tracked_flow_suite.h"
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 

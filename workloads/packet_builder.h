@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// Packets for tests, built from readable descriptions with lengths and checksums that are right.
+/// Packets built from readable descriptions with lengths and checksums that are right.
 ///
 ///     const bytes frame = ethernet(ipv4({.src = "10.0.0.1", .dst = "10.0.0.2"},
 ///                                       udp({.source_port = 1000, .dest_port = 53},
 ///                                       payload(20))));
-///     const packet pkt = view(ip_packet);   // decoded; the bytes must outlive it
 ///
 /// Layers nest from the inside out: tcp/udp/icmp/icmpv6/other make a `layer4`, ipv4/ipv6 wrap it
 /// into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong packet
@@ -12,7 +11,6 @@
 /// of the test.
 #pragma once
 
-#include "impls/core/packet.h"
 #include "spec/tuple.h"
 
 #include <algorithm>
@@ -25,7 +23,7 @@
 #include <string>
 #include <vector>
 
-namespace ct::core::build {
+namespace ct::build {
 
 using bytes = std::vector<std::byte>;
 
@@ -300,12 +298,4 @@ inline bytes loopback(std::uint32_t family, const bytes& ip) {
   return out;
 }
 
-/// The decoded packet of right IP bytes, which must outlive it.
-inline packet view(const bytes& ip) {
-  packet pkt;
-  if (decode_ip(ip, static_cast<std::uint32_t>(ip.size()), pkt) != decode_status::ok) std::abort();
-  return pkt;
-}
-packet view(const bytes&& ip) = delete;
-
-}  // namespace ct::core::build
+}  // namespace ct::build

@@ -11,7 +11,7 @@
 #include "impls/core/extensions.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/policy.h"
 #include "impls/core/proto/l4proto.h"
 #include "impls/core/proto/tcp_table.h"

@@ -13,7 +13,7 @@
 #include "impls/core/extensions.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
-#include "impls/core/packet_builder.h"
+#include "impls/core/packet_suite.h"
 #include "impls/core/policy.h"
 #include "impls/core/proto/l4proto.h"
 #include "spec/jiffies.h"
