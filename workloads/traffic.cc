@@ -9,9 +9,7 @@ namespace {
 
 using bytes = std::vector<std::byte>;
 
-constexpr std::size_t ethernet_bytes = 14;
 constexpr std::size_t ipv4_bytes = 20;
-constexpr std::size_t ipv6_bytes = 40;
 constexpr std::size_t tcp_bytes = 20;
 constexpr std::size_t udp_bytes = 8;
 

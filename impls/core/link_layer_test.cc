@@ -151,7 +151,7 @@ TEST_CASE("the builder's frames are the golden ones") {
                             udp({.source_port = 0x1234, .dest_port = 53}, raw({0xaa})));
   bytes expected4 = golden_ipv4();
   // The builder's fields that the golden packet has otherwise: id, DF, both checksums.
-  for (const std::size_t at : {4, 5, 6, 10, 11, 26, 27}) expected4[at] = built4[at];
+  for (const std::size_t at : {4U, 5U, 6U, 10U, 11U, 26U, 27U}) expected4[at] = built4[at];
   CHECK(built4 == expected4);
   bytes built6 =
       ipv6({.hop_limit = 62},
