@@ -160,7 +160,8 @@ inline bool fake_system::create(const tuple& original, std::uint64_t timeout_jif
   if (!stores_) return true;
   if (planted_ == fault::lazy_create && every(100)) return false;
   const std::uint64_t id = next_id_++;
-  if (!by_tuple_.try_emplace(key_of(original), lookup_answer{id, dir::original}).second) return false;
+  if (!by_tuple_.try_emplace(key_of(original), lookup_answer{id, dir::original}).second)
+    return false;
   by_tuple_.try_emplace(key_of(workloads::reply_of(original)), lookup_answer{id, dir::reply});
   entries_[id] = {original, jiffies64_ + timeout_jiffies};
   return true;

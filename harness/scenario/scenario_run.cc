@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <map>
 #include <optional>
-#include <ranges>
 #include <span>
 
 namespace ct::harness {
@@ -105,9 +104,9 @@ std::string difference(const std::vector<std::string>& outcome, const observatio
     is_named[wanted->key] = true;
     const auto at = was.values.find(wanted->key);
     if (at == was.values.end()) {
-      throw text_error(fmt::format("this step has no '{}'; it has: {}",
-                                   wanted->key,
-                                   fmt::join(std::views::keys(was.values), " ")));
+      std::string keys;
+      for (const auto& [key, value] : was.values) keys += " " + key;
+      throw text_error(fmt::format("this step has no '{}'; it has:{}", wanted->key, keys));
     }
     if (!holds(*wanted, at->second)) {
       return fmt::format("expected {}, was {}={}", word, at->first, at->second);
@@ -128,13 +127,10 @@ std::string difference(const std::vector<std::string>& outcome, const observatio
 /// Blanks do not count: tools pad their columns.
 std::string squeezed(const std::string& line) {
   std::string out;
-  for (const std::string_view part :
-       std::views::split(line, ' ') |
-           std::views::transform([](auto p) { return std::string_view(p.begin(), p.end()); })) {
-    if (part.empty()) continue;
-    if (!out.empty()) out += ' ';
-    out += part;
+  for (const char c : line) {
+    if (c != ' ' || (!out.empty() && out.back() != ' ')) out += c;
   }
+  if (!out.empty() && out.back() == ' ') out.pop_back();
   return out;
 }
 

@@ -141,6 +141,25 @@ bool means_zero(const segment_fields& f) {
   return (f.flags & tcp_header::rst) != 0 && (f.seq == 0 || f.ack == 0);
 }
 
+/// The rules that compare with the numbers remembered last do not ask whose they are: a packet that
+/// a liberal tracker lets pass outside of the window is remembered without its numbers, so those of
+/// the other side stay. Equality across the sides is chance, and a shift ends it.
+bool is_equal_by_chance(const segment_fields& f,
+                        const tcp_data& plain,
+                        const segment_fields& g,
+                        const tcp_data& moved) {
+  const auto equal = [](const segment_fields& s, const tcp_data& tcp) {
+    std::array<bool, 6> pattern{};
+    std::size_t at = 0;
+    for (const std::uint32_t last : {tcp.last_seq, tcp.last_ack, tcp.last_end}) {
+      pattern[at++] = s.seq == last;
+      pattern[at++] = s.ack == last;
+    }
+    return pattern;
+  };
+  return equal(f, plain) != equal(g, moved);
+}
+
 void check_same_but_shifted(const tcp_connection& a,
                             const tcp_connection& b,
                             const std::array<std::uint32_t, 2>& by) {
@@ -235,6 +254,7 @@ TEST_CASE(
       const segment_fields f = resolve(s, plain.tcp());
       const segment_fields g = shifted(f, s.d, by);
       if (means_zero(f) || means_zero(g)) continue;
+      if (is_equal_by_chance(f, plain.tcp(), g, moved.tcp())) continue;
       plain.wait_s(s.pause_s);
       moved.wait_s(s.pause_s);
       const track first = plain.send(s.d, f);
