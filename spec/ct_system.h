@@ -47,8 +47,13 @@ enum class link_type : std::uint16_t {
   linux_sll2 = 276,
 };
 
-/// What happens to a packet after conntrack: NF_ACCEPT or NF_DROP.
-enum class verdict : std::uint8_t { accept, drop };
+/// What happens to a packet after conntrack: NF_ACCEPT, NF_DROP or NF_STOLEN.
+enum class verdict : std::uint8_t {
+  accept,
+  drop,
+  stolen,  ///< a fragment that waits for others; the packet that they make goes on with the last
+           ///< one
+};
 
 /// A packet on its way through a system. The first group is given, the second is written by the
 /// system.
@@ -64,6 +69,8 @@ struct skb {
   std::optional<std::uint32_t> ct_mark{};    ///< a rule sets the entry's mark to it, after `in`
   const timeout_policy* timeouts = nullptr;  ///< a rule gives it to the entry that this one makes
 
+  /// The packet that this fragment completed, as IP; what is tracked in place of the frame.
+  std::shared_ptr<const std::vector<std::byte>> whole{};
   void* nfct = nullptr;       ///< the entry, referenced by this packet; opaque
   std::uint64_t conn_id = 0;  ///< id of that entry, 0 for none
   ctinfo info = ctinfo::invalid;

@@ -28,6 +28,7 @@
 /// Linux 5.10.
 #pragma once
 
+#include "impls/core/defrag.h"
 #include "impls/core/entry_list.h"
 #include "impls/core/expect.h"
 #include "impls/core/extensions.h"
@@ -63,6 +64,7 @@ namespace ct::core {
 /// table.
 struct parsed_packet {
   decode_status status = decode_status::not_ip;
+  std::optional<verdict> fragment;  ///< it is one, and goes no further: stolen, or dropped
   packet pkt;
   icmp_message icmp;  ///< ICMP and ICMPv6 only
   bool has_tuple = false;
@@ -101,11 +103,13 @@ class conntrack {
   }
 
   // Packets.
-  void parse(const skb& s, parsed_packet& out) noexcept;
+  /// Fragments are collected here; the one that completes its packet is read as that packet.
+  void parse(skb& s, parsed_packet& out) noexcept;
   void in(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void confirm(cpu_state& cpu, skb& s) noexcept;
   void free_skb(cpu_state& cpu, skb& s) noexcept {
     if (s.nfct != nullptr) put(cpu, *static_cast<nf_conn*>(std::exchange(s.nfct, nullptr)));
+    s.whole.reset();
   }
 
   // Entries.
@@ -168,6 +172,7 @@ class conntrack {
   Table& table() noexcept { return table_; }
   const Table& table() const noexcept { return table_; }
   tuple_hash hasher() const noexcept { return hash_; }
+  defragmenter& defrag() noexcept { return defrag_; }
   expect_table& expects() noexcept { return expects_; }
   const expect_table& expects() const noexcept { return expects_; }
 
@@ -187,6 +192,7 @@ class conntrack {
   void merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept;
   nf_conn* resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  bool defragment(skb& s, parsed_packet& out) noexcept;
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
   void set_defaults();
@@ -219,6 +225,7 @@ class conntrack {
   global_policy global_;
   const std::vector<helper_attachment> helpers_;
   expect_table expects_;  // synchronises itself, as the two above
+  defragmenter defrag_;   // likewise
   // Atomic.
   std::atomic<std::uint64_t> clock_{initial_jiffies};
   std::array<std::atomic<netns*>, netns_max>

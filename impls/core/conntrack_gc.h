@@ -117,6 +117,7 @@ void conntrack<Table>::run_due_gc(cpu_state& cpu,
 /// the caller repeats it, and learns who is to blame.
 template <ct::table Table>
 std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id id) {
+  defrag_.forget(id);
   netns& leaving = net(id);
   leaving.is_exiting.store(true, std::memory_order_relaxed);  // relaxed: see reserve()
   silence(cpu, leaving);

@@ -22,11 +22,36 @@ class conntrack<Table>::context final : public track_context {
   cpu_state& cpu_;
 };
 
+/// False: it is a fragment, and its packet is not whole with it. Source: nf_defrag_ipv4,
+/// nf_defrag_ipv6, at their hooks of priority -400, Linux 6.18.
 template <ct::table Table>
-void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
+bool conntrack<Table>::defragment(skb& s, parsed_packet& out) noexcept {
+  const char* reason = nullptr;
+  switch (
+      defrag_.add(out.pkt, s.net, s.zone.id, std::max(s.jiffies64, jiffies64()), s.whole, reason)) {
+    case defrag_outcome::whole:
+      out.status = decode_ip(*s.whole, static_cast<std::uint32_t>(s.whole->size()), out.pkt);
+      return out.status == decode_status::ok;
+    case defrag_outcome::queued:
+      out.fragment = verdict::stolen;
+      out.pkt.reason = "fragment: others of its packet are awaited";
+      return false;
+    case defrag_outcome::dropped:
+      out.fragment = verdict::drop;
+      out.pkt.reason = reason;
+      return false;
+  }
+  return false;
+}
+
+template <ct::table Table>
+void conntrack<Table>::parse(skb& s, parsed_packet& out) noexcept {
   out.has_tuple = false;
+  out.fragment.reset();
+  if (s.nfct == nullptr) s.whole.reset();
   out.status = decode(s.frame, s.wire_bytes, s.link, out.pkt);
   if (out.status != decode_status::ok) return;
+  if (out.pkt.is_fragment && s.nfct == nullptr && !defragment(s, out)) return;
   out.icmp.kind = icmp_class::query;
   // ICMPv6 in IPv4, and ICMP in IPv6, have no errors: their trackers see them as they see queries.
   const bool is_ipv4 = out.pkt.l3num == l3num::ipv4;
@@ -67,6 +92,12 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     s.reason = parsed.pkt.reason;
     return;
   }
+  if (parsed.fragment) {
+    s.verdict = *parsed.fragment;
+    s.info = ctinfo::untracked;
+    s.reason = parsed.pkt.reason;
+    return;
+  }
   switch (parsed.icmp.kind) {
     case icmp_class::query:
       break;
@@ -79,7 +110,7 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
       return invalid(cpu.stat->error, s, parsed.icmp.reason);
   }
   if (!parsed.has_tuple)
-    return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut or a fragment");
+    return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut");
 
   // A tracker may kill the entry and ask for another round (a connection reopened): the round after
   // that meets a fresh entry, which no tracker refuses so. Three rounds are more than can be
