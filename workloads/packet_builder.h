@@ -5,10 +5,10 @@
 ///                                       udp({.source_port = 1000, .dest_port = 53},
 ///                                       payload(20))));
 ///
-/// Layers nest from the inside out: tcp/udp/icmp/icmpv6/other make a `layer4`, ipv4/ipv6 wrap it
-/// into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong packet
-/// is made from a right one with put16/put8, or by cutting it. Bad addresses abort: they are errors
-/// of the test.
+/// Layers nest from the inside out: tcp/udp/icmp/icmpv6/sctp/other make a `layer4`, ipv4/ipv6 wrap
+/// it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong
+/// packet is made from a right one with put16/put8, or by cutting it. Bad addresses abort: they are
+/// errors of the test.
 #pragma once
 
 #include "spec/tuple.h"
@@ -154,6 +154,58 @@ inline layer4 icmp(icmp_fields f, const bytes& data = {}) {
 inline layer4 icmpv6(icmp_fields f, const bytes& data = {}) {
   return icmp_of(ipproto::icmpv6, f, data);
 }
+/// CRC32c (RFC 9260, appendix A), bit by bit.
+inline std::uint32_t crc32c(std::span<const std::byte> data) {
+  constexpr std::uint32_t polynomial = 0x82f63b78;  // 0x1edc6f41, reflected
+  std::uint32_t crc = 0xffff'ffff;
+  for (const std::byte byte : data) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? polynomial : 0);
+  }
+  return ~crc;
+}
+
+/// An SCTP chunk, padded to a multiple of 4, its length right.
+struct chunk_fields {
+  std::uint8_t type = 0;
+  std::uint8_t flags = 0;
+};
+inline bytes chunk(chunk_fields f, const bytes& value = {}) {
+  bytes out(4);
+  put8(out, 0, f.type);
+  put8(out, 1, f.flags);
+  put16(out, 2, static_cast<unsigned>(4 + value.size()));
+  append(out, value);
+  while (out.size() % 4 != 0) out.push_back(std::byte{0});
+  return out;
+}
+/// INIT (1) or INIT_ACK (2) that asks for packets with this tag.
+inline bytes init_chunk(std::uint8_t type, std::uint32_t tag) {
+  bytes value(16);
+  put32(value, 0, tag);
+  put32(value, 4, 65536);  // window
+  put16(value, 8, 1);      // streams out
+  put16(value, 10, 1);     // and in
+  put32(value, 12, 1);     // first number
+  return chunk({.type = type}, value);
+}
+
+struct sctp_fields {
+  std::uint16_t source_port = 0;
+  std::uint16_t dest_port = 0;
+  std::uint32_t vtag = 0;
+};
+inline layer4 sctp(sctp_fields f, const bytes& chunks = {}) {
+  bytes out(12);
+  put16(out, 0, f.source_port);
+  put16(out, 2, f.dest_port);
+  put32(out, 4, f.vtag);
+  append(out, chunks);
+  const std::uint32_t crc = crc32c(out);  // of the header with 0 in its place; least byte first
+  for (std::size_t i = 0; i < 4; ++i) put8(out, 8 + i, crc >> (8 * i));
+  return {.protonum = ipproto::sctp, .data = out, .checksum_at = 0};
+}
+
 /// Any other protocol.
 inline layer4 other(std::uint8_t protonum, const bytes& data = {}) {
   return {.protonum = protonum, .data = data, .checksum_at = 0};

@@ -136,6 +136,7 @@ bool is_same(const conn& a, const conn& b) {
                     c.net,
                     c.zone,
                     c.tcp,
+                    c.sctp,
                     c.packets,
                     c.bytes,
                     c.start_ns,

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "impls/core/ecache.h"
+#include "impls/core/proto/sctp_data.h"
 #include "impls/core/proto/tcp_data.h"
 #include "impls/sync/spinlock.h"
 #include "spec/jiffies.h"
@@ -158,6 +159,7 @@ struct nf_conn {
     struct {
       std::uint32_t stream_ts;  // jiffies from which a replied flow is a stream
     } udp;
+    sctp_data sctp;
   } proto{};
 
   std::array<conn_counter, 2> counters;  // [dir]; with ext::acct

@@ -29,6 +29,9 @@ inline conn view_of(const nf_conn& ct, netns_id net, std::uint32_t now) {
   if (c.tuples[0].dst.protonum == ipproto::tcp) {
     const std::lock_guard guard(ct.lock);
     c.tcp = ct.proto.tcp.state;
+  } else if (c.tuples[0].dst.protonum == ipproto::sctp) {
+    const std::lock_guard guard(ct.lock);
+    c.sctp = ct.proto.sctp.state;
   }
   show_extensions(ct, c);
   if (ct.master != nullptr) c.master_id = ct.master->id;

@@ -41,6 +41,8 @@ class setting {
 inline constexpr std::size_t tcp_timeout_retrans = 12;
 inline constexpr std::size_t tcp_timeout_unack = 13;
 inline constexpr std::size_t tcp_timeout_count = 14;
+/// Timeout slots of the SCTP tracker: its states.
+inline constexpr std::size_t sctp_timeout_count = 9;
 
 /// How long entries live, in jiffies: of a netns, or of the entries that were given a timeout
 /// policy.
@@ -65,6 +67,16 @@ struct timeouts {
   setting<std::uint32_t> icmp_timeout = seconds(30);
   setting<std::uint32_t> icmpv6_timeout = seconds(30);
   setting<std::uint32_t> generic_timeout = seconds(600);
+  /// [sctp_state], jiffies; slot 0 is what CLOSED begins with.
+  std::array<setting<std::uint32_t>, sctp_timeout_count> sctp_timeout = {seconds(10),
+                                                                         seconds(10),
+                                                                         seconds(3),
+                                                                         seconds(3),
+                                                                         seconds(210),
+                                                                         seconds(3),
+                                                                         seconds(3),
+                                                                         seconds(3),
+                                                                         seconds(30)};
 };
 
 /// Of a netns.

@@ -48,21 +48,29 @@ constexpr definition timeout(std::string_view name, std::string_view meaning) {
           }};
 }
 
+/// A timeout of a tracker that has one for each of its states.
+template <auto Slots, std::size_t Slot>
+constexpr definition slot_timeout(std::string_view name, std::string_view meaning) {
+  return {
+      name,
+      "s",
+      meaning,
+      int_max / hz,
+      scope::netns,
+      [](const sysctl_target& from) -> std::uint64_t { return (from.own.*Slots)[Slot].get() / hz; },
+      [](sysctl_target& to, std::uint64_t value) {
+        (to.own.*Slots)[Slot] = seconds(static_cast<std::uint32_t>(value));
+      }};
+}
 template <std::size_t Slot>
 constexpr definition tcp_timeout(std::string_view name, std::string_view meaning) {
-  return {name,
-          "s",
-          meaning,
-          int_max / hz,
-          scope::netns,
-          [](const sysctl_target& from) -> std::uint64_t {
-            return from.own.tcp_timeout[Slot].get() / hz;
-          },
-          [](sysctl_target& to, std::uint64_t value) {
-            to.own.tcp_timeout[Slot] = seconds(static_cast<std::uint32_t>(value));
-          }};
+  return slot_timeout<&timeouts::tcp_timeout, Slot>(name, meaning);
 }
 constexpr std::size_t slot(tcp_state state) { return static_cast<std::size_t>(state); }
+template <sctp_state State>
+constexpr definition sctp_timeout(std::string_view name, std::string_view meaning) {
+  return slot_timeout<&timeouts::sctp_timeout, static_cast<std::size_t>(State)>(name, meaning);
+}
 
 template <auto Member>
 constexpr definition number(std::string_view name,
@@ -158,6 +166,21 @@ constexpr std::array definitions = {
                                            "UDP both ways for more than 2 s"),
     timeout<&timeouts::icmp_timeout>("nf_conntrack_icmp_timeout", "ICMP queries"),
     timeout<&timeouts::icmpv6_timeout>("nf_conntrack_icmpv6_timeout", "ICMPv6 queries"),
+    sctp_timeout<sctp_state::closed>("nf_conntrack_sctp_timeout_closed", "SCTP in CLOSED"),
+    sctp_timeout<sctp_state::cookie_wait>("nf_conntrack_sctp_timeout_cookie_wait",
+                                          "SCTP in COOKIE_WAIT"),
+    sctp_timeout<sctp_state::cookie_echoed>("nf_conntrack_sctp_timeout_cookie_echoed",
+                                            "SCTP in COOKIE_ECHOED"),
+    sctp_timeout<sctp_state::established>("nf_conntrack_sctp_timeout_established",
+                                          "SCTP in ESTABLISHED"),
+    sctp_timeout<sctp_state::shutdown_sent>("nf_conntrack_sctp_timeout_shutdown_sent",
+                                            "SCTP in SHUTDOWN_SENT"),
+    sctp_timeout<sctp_state::shutdown_recd>("nf_conntrack_sctp_timeout_shutdown_recd",
+                                            "SCTP in SHUTDOWN_RECD"),
+    sctp_timeout<sctp_state::shutdown_ack_sent>("nf_conntrack_sctp_timeout_shutdown_ack_sent",
+                                                "SCTP in SHUTDOWN_ACK_SENT"),
+    sctp_timeout<sctp_state::heartbeat_sent>("nf_conntrack_sctp_timeout_heartbeat_sent",
+                                             "SCTP in HEARTBEAT_SENT"),
 };
 
 /// The line of a name, with or without its prefixes; nullptr: there is none.

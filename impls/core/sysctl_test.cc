@@ -46,6 +46,14 @@ const std::map<std::string, std::uint64_t> linux_defaults = {
     {"nf_conntrack_udp_timeout_stream", 120},
     {"nf_conntrack_icmp_timeout", 30},
     {"nf_conntrack_icmpv6_timeout", 30},
+    {"nf_conntrack_sctp_timeout_closed", 10},
+    {"nf_conntrack_sctp_timeout_cookie_wait", 3},
+    {"nf_conntrack_sctp_timeout_cookie_echoed", 3},
+    {"nf_conntrack_sctp_timeout_established", 210},
+    {"nf_conntrack_sctp_timeout_shutdown_sent", 3},
+    {"nf_conntrack_sctp_timeout_shutdown_recd", 3},
+    {"nf_conntrack_sctp_timeout_shutdown_ack_sent", 3},
+    {"nf_conntrack_sctp_timeout_heartbeat_sent", 30},
 };
 
 struct settings {
@@ -105,7 +113,7 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
     }
     CHECK(s.values() == expected);
   }
-  CHECK(written == 26);
+  CHECK(written == 34);
 }
 
 TEST_CASE("a name may leave its prefixes out; an unknown one is named") {

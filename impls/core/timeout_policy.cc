@@ -29,6 +29,12 @@ template <tcp_state State>
 constexpr slot tcp_slot(std::string_view name) {
   return tcp_slot<static_cast<std::size_t>(State)>(name);
 }
+template <sctp_state State>
+constexpr slot sctp_slot(std::string_view name) {
+  return {&sctp_l4proto, name, [](timeouts& t) -> setting<std::uint32_t>& {
+            return t.sctp_timeout[static_cast<std::size_t>(State)];
+          }};
+}
 template <auto Member>
 constexpr slot named(const l4proto& tracker, std::string_view name) {
   return {&tracker, name, [](timeouts& t) -> setting<std::uint32_t>& { return t.*Member; }};
@@ -51,6 +57,14 @@ constexpr std::array slots = {
     named<&timeouts::icmp_timeout>(icmp_l4proto, "timeout"),
     named<&timeouts::icmpv6_timeout>(icmpv6_l4proto, "timeout"),
     named<&timeouts::generic_timeout>(generic_l4proto, "timeout"),
+    sctp_slot<sctp_state::closed>("closed"),
+    sctp_slot<sctp_state::cookie_wait>("cookie_wait"),
+    sctp_slot<sctp_state::cookie_echoed>("cookie_echoed"),
+    sctp_slot<sctp_state::established>("established"),
+    sctp_slot<sctp_state::shutdown_sent>("shutdown_sent"),
+    sctp_slot<sctp_state::shutdown_recd>("shutdown_recd"),
+    sctp_slot<sctp_state::shutdown_ack_sent>("shutdown_ack_sent"),
+    sctp_slot<sctp_state::heartbeat_sent>("heartbeat_sent"),
 };
 
 constexpr std::uint32_t seconds_max = std::numeric_limits<std::int32_t>::max() / hz;

@@ -31,6 +31,7 @@ constexpr std::array trackers = {
     listed{ipproto::udp, &udp_l4proto},
     listed{ipproto::icmp, &icmp_l4proto},
     listed{ipproto::icmpv6, &icmpv6_l4proto},
+    listed{ipproto::sctp, &sctp_l4proto},
 };
 
 /// [protocol number]: one load a packet.

@@ -78,6 +78,7 @@ extern const l4proto tcp_l4proto;
 extern const l4proto udp_l4proto;
 extern const l4proto icmp_l4proto;
 extern const l4proto icmpv6_l4proto;
+extern const l4proto sctp_l4proto;
 extern const l4proto generic_l4proto;
 
 /// The tracker of a protocol number, under IPv4 and IPv6 alike; generic where there is none.

@@ -14,9 +14,10 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <rapidcheck/catch.h>
-#include <string_view>
+#include <string>
 
 namespace ct::core {
 namespace {
@@ -31,7 +32,8 @@ using build::tcp;
 using build::udp;
 using build::view;
 
-/// A tuple of any protocol; the four trackers are drawn often, and ICMP types where inverses are.
+/// A tuple of any protocol; those with a tracker are drawn often, and ICMP types where inverses
+/// are.
 rc::Gen<tuple> any_tuple() {
   return rc::gen::exec([] {
     tuple t;
@@ -44,9 +46,14 @@ rc::Gen<tuple> any_tuple() {
     }
     t.src.id = *rc::gen::arbitrary<std::uint16_t>();
     t.dst.id = *rc::gen::arbitrary<std::uint16_t>();
-    t.dst.protonum = *rc::gen::weightedOneOf<std::uint8_t>(
-        {{4, rc::gen::element(ipproto::tcp, ipproto::udp, ipproto::icmp, ipproto::icmpv6)},
-         {1, rc::gen::arbitrary<std::uint8_t>()}});
+    t.dst.protonum =
+        *rc::gen::weightedOneOf<std::uint8_t>({{4,
+                                                rc::gen::element(ipproto::tcp,
+                                                                 ipproto::udp,
+                                                                 ipproto::icmp,
+                                                                 ipproto::icmpv6,
+                                                                 ipproto::sctp)},
+                                               {1, rc::gen::arbitrary<std::uint8_t>()}});
     if (t.dst.protonum == ipproto::icmp) {
       t.dst.id =
           icmp_id(*rc::gen::inRange<std::uint8_t>(0, 20), *rc::gen::arbitrary<std::uint8_t>());
@@ -102,7 +109,7 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
   tuple t;
   t.src.id = 1;
   t.dst.id = 2;
-  for (const std::uint8_t protonum : {ipproto::tcp, ipproto::udp}) {
+  for (const std::uint8_t protonum : {ipproto::tcp, ipproto::udp, ipproto::sctp}) {
     t.dst.protonum = protonum;
     CHECK(invert_tuple(t)->src.id == 2);
     CHECK(invert_tuple(t)->dst.id == 1);
@@ -112,18 +119,19 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
   CHECK(invert_tuple(t)->dst.id == 0);
 }
 
-TEST_CASE("every protocol number has a tracker, generic but for four") {
+TEST_CASE("every protocol number has a tracker, generic where it is not listed") {
+  const std::map<int, std::string> listed = {{1, "icmp"},
+                                             {6, "tcp"},
+                                             {17, "udp"},
+                                             {58, "icmpv6"},
+                                             {132, "sctp"}};
   for (int number = 0; number < 256; ++number) {
     CAPTURE(number);
     const l4proto& tracker = find_l4proto(static_cast<std::uint8_t>(number));
-    const bool is_listed = number == 6 || number == 17 || number == 1 || number == 58;
-    CHECK(tracker.protonum == (is_listed ? number : 255));
+    const auto at = listed.find(number);
+    CHECK(tracker.protonum == (at != listed.end() ? number : 255));
+    CHECK(tracker.name == (at != listed.end() ? at->second : std::string("unknown")));
   }
-  CHECK(find_l4proto(6).name == std::string_view("tcp"));
-  CHECK(find_l4proto(17).name == std::string_view("udp"));
-  CHECK(find_l4proto(1).name == std::string_view("icmp"));
-  CHECK(find_l4proto(58).name == std::string_view("icmpv6"));
-  CHECK(find_l4proto(132).name == std::string_view("unknown"));
 }
 
 TEST_CASE("a tuple has the packet's addresses, ids and numbers, and the original direction") {
