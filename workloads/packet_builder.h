@@ -5,10 +5,10 @@
 ///                                       udp({.source_port = 1000, .dest_port = 53},
 ///                                       payload(20))));
 ///
-/// Layers nest from the inside out: tcp/udp/icmp/icmpv6/sctp/other make a `layer4`, ipv4/ipv6 wrap
-/// it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong
-/// packet is made from a right one with put16/put8, or by cutting it. Bad addresses abort: they are
-/// errors of the test.
+/// Layers nest from the inside out: tcp/udp/udplite/icmp/icmpv6/sctp/other make a `layer4`,
+/// ipv4/ipv6 wrap it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a
+/// frame. A wrong packet is made from a right one with put16/put8, or by cutting it. Bad addresses
+/// abort: they are errors of the test.
 #pragma once
 
 #include "spec/tuple.h"
@@ -82,7 +82,9 @@ inline unsigned checksum_fold(std::uint32_t sum) {
 struct layer4 {
   std::uint8_t protonum = 0;
   bytes data;
-  std::size_t checksum_at = 0;  ///< 0: it has none
+  std::size_t checksum_at = 0;       ///< 0: it has none, or it is there already
+  std::size_t checksum_bytes = 0;    ///< of the data that it covers; 0: all
+  std::uint8_t summed_protonum = 0;  ///< in the pseudo-header; 0: its own
 };
 
 namespace tcp_bit {
@@ -131,6 +133,22 @@ inline layer4 udp(udp_fields f, const bytes& data = {}) {
   put16(out, 4, static_cast<unsigned>(8 + data.size()));
   append(out, data);
   return {.protonum = ipproto::udp, .data = out, .checksum_at = 6};
+}
+
+/// UDP-Lite with the checksum that Linux's tracker takes for right: its pseudo-header names UDP,
+/// where RFC 3828 has UDP-Lite's own number.
+struct udplite_fields {
+  std::uint16_t source_port = 0;
+  std::uint16_t dest_port = 0;
+  std::uint16_t coverage = 0;  ///< bytes that the checksum covers, 8 at least; 0: all
+};
+inline layer4 udplite(udplite_fields f, const bytes& data = {}) {
+  layer4 l4 = udp({.source_port = f.source_port, .dest_port = f.dest_port}, data);
+  put16(l4.data, 4, f.coverage);
+  l4.protonum = ipproto::udplite;
+  l4.checksum_bytes = f.coverage;
+  l4.summed_protonum = ipproto::udp;
+  return l4;
 }
 
 struct icmp_fields {
@@ -221,10 +239,14 @@ inline void finish_checksum(layer4& l4,
   if (l4.protonum != ipproto::icmp) {
     sum = checksum_add(sum, std::as_bytes(std::span(src)).first(address_bytes));
     sum = checksum_add(sum, std::as_bytes(std::span(dst)).first(address_bytes));
-    sum += static_cast<std::uint32_t>(l4.data.size()) + l4.protonum;
+    sum += static_cast<std::uint32_t>(l4.data.size());
+    sum += l4.summed_protonum != 0 ? l4.summed_protonum : l4.protonum;
   }
-  unsigned folded = checksum_fold(checksum_add(sum, l4.data));
-  if (folded == 0 && l4.protonum == ipproto::udp) folded = 0xffff;  // 0 would mean: not computed
+  const std::span covered =
+      std::span(l4.data).first(l4.checksum_bytes != 0 ? l4.checksum_bytes : l4.data.size());
+  unsigned folded = checksum_fold(checksum_add(sum, covered));
+  const bool is_udp = l4.protonum == ipproto::udp || l4.protonum == ipproto::udplite;
+  if (folded == 0 && is_udp) folded = 0xffff;  // 0 would mean: not computed
   put16(l4.data, l4.checksum_at, folded);
 }
 

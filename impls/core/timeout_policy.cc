@@ -54,6 +54,8 @@ constexpr std::array slots = {
     tcp_slot<tcp_timeout_unack>("unacknowledged"),
     named<&timeouts::udp_timeout>(udp_l4proto, "unreplied"),
     named<&timeouts::udp_timeout_stream>(udp_l4proto, "replied"),
+    named<&timeouts::udp_timeout>(udplite_l4proto, "unreplied"),
+    named<&timeouts::udp_timeout_stream>(udplite_l4proto, "replied"),
     named<&timeouts::icmp_timeout>(icmp_l4proto, "timeout"),
     named<&timeouts::icmpv6_timeout>(icmpv6_l4proto, "timeout"),
     named<&timeouts::generic_timeout>(generic_l4proto, "timeout"),

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -32,6 +33,7 @@ constexpr std::array trackers = {
     listed{ipproto::icmp, &icmp_l4proto},
     listed{ipproto::icmpv6, &icmpv6_l4proto},
     listed{ipproto::sctp, &sctp_l4proto},
+    listed{ipproto::udplite, &udplite_l4proto},
 };
 
 /// [protocol number]: one load a packet.
@@ -65,6 +67,20 @@ std::optional<tuple> invert_tuple(const tuple& in) noexcept {
   out.dst.dir = !in.dst.dir;
   if (!find_l4proto(in.dst.protonum).invert(in, out)) return std::nullopt;
   return out;
+}
+
+bool ports_to_tuple(const packet& pkt, tuple& out) noexcept {
+  constexpr std::size_t port_bytes = 4;  // both ports: all that a tuple needs
+  if (pkt.l4.size() < port_bytes) return false;
+  out.src.id = read_be16(pkt.l4, 0);
+  out.dst.id = read_be16(pkt.l4, 2);
+  return true;
+}
+
+bool invert_ports(const tuple& in, tuple& out) noexcept {
+  out.src.id = in.dst.id;
+  out.dst.id = in.src.id;
+  return true;
 }
 
 void refresh_acct(nf_conn& ct,

@@ -79,6 +79,7 @@ extern const l4proto udp_l4proto;
 extern const l4proto icmp_l4proto;
 extern const l4proto icmpv6_l4proto;
 extern const l4proto sctp_l4proto;
+extern const l4proto udplite_l4proto;
 extern const l4proto generic_l4proto;
 
 /// The tracker of a protocol number, under IPv4 and IPv6 alike; generic where there is none.
@@ -90,6 +91,10 @@ const l4proto& find_l4proto(std::uint8_t protonum) noexcept;
 
 /// The tuple of the other direction, its direction inverted too. An involution where it is defined.
 [[nodiscard]] std::optional<tuple> invert_tuple(const tuple& in) noexcept;
+
+/// Tuples of protocols that begin with two ports: what pkt_to_tuple and invert of these are.
+bool ports_to_tuple(const packet& pkt, tuple& out) noexcept;
+bool invert_ports(const tuple& in, tuple& out) noexcept;
 
 /// Sets the timeout of `ct` (relative while unconfirmed) and counts the packet; FIXED_TIMEOUT only
 /// counts. Source: __nf_ct_refresh_acct().

@@ -52,7 +52,8 @@ rc::Gen<tuple> any_tuple() {
                                                                  ipproto::udp,
                                                                  ipproto::icmp,
                                                                  ipproto::icmpv6,
-                                                                 ipproto::sctp)},
+                                                                 ipproto::sctp,
+                                                                 ipproto::udplite)},
                                                {1, rc::gen::arbitrary<std::uint8_t>()}});
     if (t.dst.protonum == ipproto::icmp) {
       t.dst.id =
@@ -109,7 +110,8 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
   tuple t;
   t.src.id = 1;
   t.dst.id = 2;
-  for (const std::uint8_t protonum : {ipproto::tcp, ipproto::udp, ipproto::sctp}) {
+  for (const std::uint8_t protonum :
+       {ipproto::tcp, ipproto::udp, ipproto::sctp, ipproto::udplite}) {
     t.dst.protonum = protonum;
     CHECK(invert_tuple(t)->src.id == 2);
     CHECK(invert_tuple(t)->dst.id == 1);
@@ -120,11 +122,8 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
 }
 
 TEST_CASE("every protocol number has a tracker, generic where it is not listed") {
-  const std::map<int, std::string> listed = {{1, "icmp"},
-                                             {6, "tcp"},
-                                             {17, "udp"},
-                                             {58, "icmpv6"},
-                                             {132, "sctp"}};
+  const std::map<int, std::string> listed =
+      {{1, "icmp"}, {6, "tcp"}, {17, "udp"}, {58, "icmpv6"}, {132, "sctp"}, {136, "udplite"}};
   for (int number = 0; number < 256; ++number) {
     CAPTURE(number);
     const l4proto& tracker = find_l4proto(static_cast<std::uint8_t>(number));

@@ -33,21 +33,7 @@ namespace {
 
 namespace type = sctp_chunk_type;
 
-constexpr std::size_t port_bytes = 4;
 constexpr std::size_t vtag_at = 4;
-
-bool pkt_to_tuple(const packet& pkt, tuple& out) noexcept {
-  if (pkt.l4.size() < port_bytes) return false;
-  out.src.id = read_be16(pkt.l4, 0);
-  out.dst.id = read_be16(pkt.l4, 2);
-  return true;
-}
-
-bool invert(const tuple& in, tuple& out) noexcept {
-  out.src.id = in.dst.id;
-  out.dst.id = in.src.id;
-  return true;
-}
 
 /// Why these chunks do not go together, or nullptr; which there are, into `found`.
 const char* check_chunks(const packet& pkt, sctp_chunk_set& found) {
@@ -300,8 +286,8 @@ bool can_early_drop(const nf_conn& ct) noexcept {
 const l4proto sctp_l4proto = {
     .protonum = ipproto::sctp,
     .name = "sctp",
-    .pkt_to_tuple = pkt_to_tuple,
-    .invert = invert,
+    .pkt_to_tuple = ports_to_tuple,
+    .invert = invert_ports,
     .handle = handle,
     .resolves_clash = false,
     .can_early_drop = can_early_drop,

@@ -370,20 +370,6 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   return track::accept;
 }
 
-bool pkt_to_tuple(const packet& pkt, tuple& out) noexcept {
-  constexpr std::size_t ports_bytes = 4;
-  if (pkt.l4.size() < ports_bytes || pkt.l4_bytes < ports_bytes) return false;
-  out.src.id = read_be16(pkt.l4, 0);
-  out.dst.id = read_be16(pkt.l4, 2);
-  return true;
-}
-
-bool invert(const tuple& in, tuple& out) noexcept {
-  out.src.id = in.dst.id;
-  out.dst.id = in.src.id;
-  return true;
-}
-
 bool can_early_drop(const nf_conn& ct) noexcept {
   const std::lock_guard guard(ct.lock);
   return is_closing(ct.proto.tcp.state);
@@ -394,8 +380,8 @@ bool can_early_drop(const nf_conn& ct) noexcept {
 const l4proto tcp_l4proto = {
     .protonum = ipproto::tcp,
     .name = "tcp",
-    .pkt_to_tuple = pkt_to_tuple,
-    .invert = invert,
+    .pkt_to_tuple = ports_to_tuple,
+    .invert = invert_ports,
     .handle = handle,
     .resolves_clash = false,
     .can_early_drop = can_early_drop,

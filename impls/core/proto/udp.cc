@@ -23,21 +23,7 @@ namespace ct::core {
 namespace {
 
 constexpr std::size_t header_bytes = 8;
-constexpr std::size_t port_bytes = 4;  // both ports: all that a tuple needs
 constexpr std::uint32_t stream_after = seconds(2);
-
-bool pkt_to_tuple(const packet& pkt, tuple& out) noexcept {
-  if (pkt.l4.size() < port_bytes) return false;
-  out.src.id = read_be16(pkt.l4, 0);
-  out.dst.id = read_be16(pkt.l4, 2);
-  return true;
-}
-
-bool invert(const tuple& in, tuple& out) noexcept {
-  out.src.id = in.dst.id;
-  out.dst.id = in.src.id;
-  return true;
-}
 
 /// Why the header is wrong, or nullptr.
 const char* header_error(const packet& pkt) {
@@ -80,8 +66,8 @@ bool can_early_drop(const nf_conn&) noexcept { return false; }
 const l4proto udp_l4proto = {
     .protonum = ipproto::udp,
     .name = "udp",
-    .pkt_to_tuple = pkt_to_tuple,
-    .invert = invert,
+    .pkt_to_tuple = ports_to_tuple,
+    .invert = invert_ports,
     .handle = handle,
     .resolves_clash = true,
     .can_early_drop = can_early_drop,
