@@ -192,7 +192,7 @@ TEST_CASE("FIXED_TIMEOUT: no packet of any protocol refreshes the entry") {
   };
   const auto gre = [](bool is_reply) {
     return build::ipv4({.src = is_reply ? server : client, .dst = is_reply ? client : server},
-                       build::other(47, build::payload(8)));
+                       build::other(50, build::payload(8)));
   };
   const std::vector<flow> flows = {{request(), answer()},
                                    {syn(), syn_ack()},

@@ -217,6 +217,15 @@ class ct_system {
     error = "timeout policies do not exist in this system; leave them out";
     return nullptr;
   }
+  /// Makes the two directions of a PPTP tunnel known to a netns, as its control connection agrees
+  /// on them: GRE tuples with a call id on either side, by which a packet, which carries only its
+  /// receiver's, is brought to one entry. True: known, now or before. False: one of them is known
+  /// with another source key, or this system has no such map.
+  virtual bool add_gre_keys(netns_id, const tuple& /*original*/, const tuple& /*reply*/) {
+    return false;
+  }
+  /// The tunnel's control connection is gone; its entries stay until they expire.
+  virtual void remove_gre_keys(netns_id, const tuple& /*original*/, const tuple& /*reply*/) {}
   /// At rest, no packet in flight: empty, or the invariant that does not hold.
   virtual std::string broken_invariant(cpu& on) = 0;
 };

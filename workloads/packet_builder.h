@@ -5,10 +5,10 @@
 ///                                       udp({.source_port = 1000, .dest_port = 53},
 ///                                       payload(20))));
 ///
-/// Layers nest from the inside out: tcp/udp/udplite/icmp/icmpv6/sctp/other make a `layer4`,
-/// ipv4/ipv6 wrap it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a
-/// frame. A wrong packet is made from a right one with put16/put8, or by cutting it. Bad addresses
-/// abort: they are errors of the test.
+/// Layers nest from the inside out: tcp/udp/udplite/icmp/icmpv6/gre/pptp/sctp/other make a
+/// `layer4`, ipv4/ipv6 wrap it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that
+/// into a frame. A wrong packet is made from a right one with put16/put8, or by cutting it. Bad
+/// addresses abort: they are errors of the test.
 #pragma once
 
 #include "spec/tuple.h"
@@ -172,6 +172,30 @@ inline layer4 icmp(icmp_fields f, const bytes& data = {}) {
 inline layer4 icmpv6(icmp_fields f, const bytes& data = {}) {
   return icmp_of(ipproto::icmpv6, f, data);
 }
+/// GRE, version 0, without key.
+inline layer4 gre(const bytes& data = {}, std::uint8_t version = 0) {
+  bytes out(4);
+  put8(out, 1, version);
+  put16(out, 2, 0x0800);  // IPv4 inside
+  append(out, data);
+  return {.protonum = ipproto::gre, .data = out, .checksum_at = 0};
+}
+/// Enhanced GRE of PPTP (RFC 2637): version 1, key and sequence number there.
+struct pptp_fields {
+  std::uint16_t call_id = 0;  ///< the receiver's
+  std::uint32_t sequence = 0;
+};
+inline layer4 pptp(pptp_fields f, const bytes& data = {}) {
+  bytes out(12);
+  put16(out, 0, 0x3001);
+  put16(out, 2, 0x880b);  // PPP
+  put16(out, 4, static_cast<unsigned>(data.size()));
+  put16(out, 6, f.call_id);
+  put32(out, 8, f.sequence);
+  append(out, data);
+  return {.protonum = ipproto::gre, .data = out, .checksum_at = 0};
+}
+
 /// CRC32c (RFC 9260, appendix A), bit by bit.
 inline std::uint32_t crc32c(std::span<const std::byte> data) {
   constexpr std::uint32_t polynomial = 0x82f63b78;  // 0x1edc6f41, reflected

@@ -155,6 +155,7 @@ class conntrack {
 
   // Policy.
   sysctl_target sysctls_of(netns& in_net) noexcept;
+  const l4proto_list& l4protos() const noexcept { return l4protos_; }
 
   // Looking in from outside.
   netns& net(netns_id id);
@@ -218,6 +219,7 @@ class conntrack {
 
   // Immutable.
   const system_options options_;
+  const l4proto_list& l4protos_ = default_l4protos;
   // The table and the hash synchronise themselves.
   Table table_;
   const tuple_hash hash_;

@@ -63,7 +63,7 @@ bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
     return false;
   }
   if (!ct.has(status::assured)) return true;
-  return find_l4proto(ct.tuple(dir::original).dst.protonum).can_early_drop(ct);
+  return find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_).can_early_drop(ct);
 }
 
 template <ct::table Table>
@@ -126,6 +126,7 @@ std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id 
   // acquire: pairs with the release in destroy(): what is not counted is freed.
   if (leaving.count.load(std::memory_order_acquire) == 0) {
     leaving.policy = defaults_;
+    leaving.gre_keys.clear();
     leaving.is_exiting.store(false, std::memory_order_relaxed);  // relaxed: see reserve()
     return holders;
   }

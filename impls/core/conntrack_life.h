@@ -224,7 +224,7 @@ template <ct::table Table>
 insert_status conntrack<Table>::create(cpu_state& cpu,
                                        const tuple& original,
                                        std::uint32_t timeout_s) noexcept {
-  const std::optional<tuple> reply = invert_tuple(original);
+  const std::optional<tuple> reply = invert_tuple(original, l4protos_);
   if (!reply) return insert_status::refused;
   netns& in_net = net(0);
   nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key_of(original, 0, in_net));

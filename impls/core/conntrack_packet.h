@@ -53,16 +53,18 @@ void conntrack<Table>::parse(skb& s, parsed_packet& out) noexcept {
   if (out.status != decode_status::ok) return;
   if (out.pkt.is_fragment && s.nfct == nullptr && !defragment(s, out)) return;
   out.icmp.kind = icmp_class::query;
+  netns& in_net = net(s.net);
+  const tuple_scope scope{.l4protos = l4protos_, .gre_keys = &in_net.gre_keys};
   // ICMPv6 in IPv4, and ICMP in IPv6, have no errors: their trackers see them as they see queries.
   const bool is_ipv4 = out.pkt.l3num == l3num::ipv4;
   if (out.pkt.protonum == (is_ipv4 ? ipproto::icmp : ipproto::icmpv6)) {
-    out.icmp = classify_icmp(out.pkt);
+    out.icmp = classify_icmp(out.pkt, scope);
   }
   if (out.icmp.kind != icmp_class::query) return;
   tuple t;
-  out.has_tuple = get_tuple(out.pkt, t);
+  out.has_tuple = get_tuple(out.pkt, t, scope);
   if (!out.has_tuple) return;
-  out.key = key_of(t, s.zone.id_for(dir::original), net(s.net));
+  out.key = key_of(t, s.zone.id_for(dir::original), in_net);
 }
 
 /// A packet that goes on without an entry. What ICMP messages say wrong counts as `error`, all else
@@ -119,7 +121,8 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     nf_conn* const ct = resolve(cpu, parsed, s);
     if (ct == nullptr) return;
     context ctx(*this, cpu, *ct, s.info);
-    const track outcome = find_l4proto(parsed.pkt.protonum).handle(*ct, parsed.pkt, ctx);
+    const l4proto& tracker = find_l4proto(parsed.pkt.protonum, l4protos_);
+    const track outcome = tracker.handle(*ct, parsed.pkt, ctx);
     if (outcome == track::accept) {
       if (s.info == ctinfo::established_reply && ct->set(status::seen_reply)) {
         ct->ecache.cache(event::reply);
@@ -167,7 +170,8 @@ template <ct::table Table>
 nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu,
                                           const parsed_packet& parsed,
                                           skb& s) noexcept {
-  const std::optional<tuple> reply = invert_tuple(std::bit_cast<tuple>(parsed.key.words));
+  const std::optional<tuple> reply =
+      invert_tuple(std::bit_cast<tuple>(parsed.key.words), l4protos_);
   if (!reply) {
     invalid(cpu.stat->invalid, s, "the tuple has no inverse");
     return nullptr;
@@ -214,8 +218,8 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   if (ct.help != nullptr && !run_helper(cpu, ct, s)) return;
   if (ct.has(status::confirmed)) return deliver(ct);
   if (direction(s.info) == dir::reply) return;
-  const std::uint8_t protonum = ct.tuple(dir::original).dst.protonum;
-  confirm_steps steps(jiffies64(), cpu.random.below(30), find_l4proto(protonum).resolves_clash);
+  const l4proto& tracker = find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_);
+  confirm_steps steps(jiffies64(), cpu.random.below(30), tracker.resolves_clash);
   const insert_status outcome = insert(cpu, ct, steps);
   if (outcome == insert_status::inserted) {
     if (steps.is_reply_only()) ++cpu.stat->clash_resolve;

@@ -160,6 +160,10 @@ struct nf_conn {
       std::uint32_t stream_ts;  // jiffies from which a replied flow is a stream
     } udp;
     sctp_data sctp;
+    struct {
+      std::uint32_t timeout;  // unreplied; both are its own, from its first packet on
+      std::uint32_t stream_timeout;
+    } gre;
   } proto{};
 
   std::array<conn_counter, 2> counters;  // [dir]; with ext::acct

@@ -67,6 +67,8 @@ struct timeouts {
   setting<std::uint32_t> icmp_timeout = seconds(30);
   setting<std::uint32_t> icmpv6_timeout = seconds(30);
   setting<std::uint32_t> generic_timeout = seconds(600);
+  setting<std::uint32_t> gre_timeout = seconds(30);
+  setting<std::uint32_t> gre_timeout_stream = seconds(180);
   /// [sctp_state], jiffies; slot 0 is what CLOSED begins with.
   std::array<setting<std::uint32_t>, sctp_timeout_count> sctp_timeout = {seconds(10),
                                                                          seconds(10),

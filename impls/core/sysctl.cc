@@ -181,6 +181,8 @@ constexpr std::array definitions = {
                                                 "SCTP in SHUTDOWN_ACK_SENT"),
     sctp_timeout<sctp_state::heartbeat_sent>("nf_conntrack_sctp_timeout_heartbeat_sent",
                                              "SCTP in HEARTBEAT_SENT"),
+    timeout<&timeouts::gre_timeout>("nf_conntrack_gre_timeout", "GRE"),
+    timeout<&timeouts::gre_timeout_stream>("nf_conntrack_gre_timeout_stream", "GRE both ways"),
 };
 
 /// The line of a name, with or without its prefixes; nullptr: there is none.

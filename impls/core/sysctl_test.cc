@@ -54,6 +54,8 @@ const std::map<std::string, std::uint64_t> linux_defaults = {
     {"nf_conntrack_sctp_timeout_shutdown_recd", 3},
     {"nf_conntrack_sctp_timeout_shutdown_ack_sent", 3},
     {"nf_conntrack_sctp_timeout_heartbeat_sent", 30},
+    {"nf_conntrack_gre_timeout", 30},
+    {"nf_conntrack_gre_timeout_stream", 180},
 };
 
 struct settings {
@@ -113,7 +115,7 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
     }
     CHECK(s.values() == expected);
   }
-  CHECK(written == 34);
+  CHECK(written == 36);
 }
 
 TEST_CASE("a name may leave its prefixes out; an unknown one is named") {
@@ -174,7 +176,7 @@ TEST_CASE("a timeout policy has what it was given, and its netns' values of that
   CHECK(made->values().udp_timeout_stream == seconds(99));
   CHECK(made->is_for(ipproto::udp));
   CHECK_FALSE(made->is_for(ipproto::tcp));
-  CHECK(make_timeout_policy(own, 255, {}, error)->is_for(47));
+  CHECK(make_timeout_policy(own, 255, {}, error)->is_for(50));
   CHECK_FALSE(make_timeout_policy(own, 255, {}, error)->is_for(ipproto::icmp));
   CHECK(error.empty());
 }

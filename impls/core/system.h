@@ -102,10 +102,17 @@ class system final : public ct_system {
                                      std::uint8_t protonum,
                                      std::span<const timeout_setting> given,
                                      std::string& error) override {
-    auto made = make_timeout_policy(core_.net(net).policy, protonum, given, error);
+    auto made =
+        make_timeout_policy(core_.net(net).policy, protonum, given, error, core_.l4protos());
     if (made == nullptr) return nullptr;
     const std::lock_guard guard(timeout_policies_lock_);
     return timeout_policies_.emplace_back(std::move(made)).get();
+  }
+  bool add_gre_keys(netns_id net, const tuple& original, const tuple& reply) override {
+    return core_.net(net).gre_keys.add(original, reply);
+  }
+  void remove_gre_keys(netns_id net, const tuple& original, const tuple& reply) override {
+    core_.net(net).gre_keys.remove(original, reply);
   }
 
  private:

@@ -58,6 +58,8 @@ constexpr std::array slots = {
     named<&timeouts::udp_timeout_stream>(udplite_l4proto, "replied"),
     named<&timeouts::icmp_timeout>(icmp_l4proto, "timeout"),
     named<&timeouts::icmpv6_timeout>(icmpv6_l4proto, "timeout"),
+    named<&timeouts::gre_timeout>(gre_l4proto, "unreplied"),
+    named<&timeouts::gre_timeout_stream>(gre_l4proto, "replied"),
     named<&timeouts::generic_timeout>(generic_l4proto, "timeout"),
     sctp_slot<sctp_state::closed>("closed"),
     sctp_slot<sctp_state::cookie_wait>("cookie_wait"),
@@ -84,8 +86,9 @@ std::string names_of(const l4proto& tracker) {
 std::unique_ptr<const timeout_policy> make_timeout_policy(const timeouts& defaults,
                                                           std::uint8_t protonum,
                                                           std::span<const timeout_setting> given,
-                                                          std::string& error) {
-  const l4proto& tracker = find_l4proto(protonum);
+                                                          std::string& error,
+                                                          const l4proto_list& among) {
+  const l4proto& tracker = find_l4proto(protonum, among);
   timeouts values = defaults;
   for (const timeout_setting& one : given) {
     const auto* const at = std::ranges::find_if(slots, [&](const slot& s) {
@@ -103,7 +106,7 @@ std::unique_ptr<const timeout_policy> make_timeout_policy(const timeouts& defaul
     }
     at->in(values) = seconds(one.seconds);
   }
-  return std::make_unique<const timeout_policy>(values, tracker);
+  return std::make_unique<const timeout_policy>(values, tracker, among);
 }
 
 }  // namespace ct::core

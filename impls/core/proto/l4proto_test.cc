@@ -53,7 +53,8 @@ rc::Gen<tuple> any_tuple() {
                                                                  ipproto::icmp,
                                                                  ipproto::icmpv6,
                                                                  ipproto::sctp,
-                                                                 ipproto::udplite)},
+                                                                 ipproto::udplite,
+                                                                 ipproto::gre)},
                                                {1, rc::gen::arbitrary<std::uint8_t>()}});
     if (t.dst.protonum == ipproto::icmp) {
       t.dst.id =
@@ -111,12 +112,12 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
   t.src.id = 1;
   t.dst.id = 2;
   for (const std::uint8_t protonum :
-       {ipproto::tcp, ipproto::udp, ipproto::sctp, ipproto::udplite}) {
+       {ipproto::tcp, ipproto::udp, ipproto::sctp, ipproto::udplite, ipproto::gre}) {
     t.dst.protonum = protonum;
     CHECK(invert_tuple(t)->src.id == 2);
     CHECK(invert_tuple(t)->dst.id == 1);
   }
-  t.dst.protonum = 47;
+  t.dst.protonum = 50;
   CHECK(invert_tuple(t)->src.id == 0);
   CHECK(invert_tuple(t)->dst.id == 0);
 }
@@ -161,7 +162,7 @@ TEST_CASE("a later fragment and a packet without layer 4 have no tuple, whatever
   tuple t;
   const bytes later = ipv4({.fragment_offset = 1}, udp({.source_port = 1, .dest_port = 2}));
   CHECK_FALSE(get_tuple(view(later), t));
-  const bytes later_generic = ipv4({.fragment_offset = 185}, other(47, payload(8)));
+  const bytes later_generic = ipv4({.fragment_offset = 185}, other(50, payload(8)));
   CHECK_FALSE(get_tuple(view(later_generic), t));
   const bytes nothing = ipv6({}, other(59));
   CHECK_FALSE(get_tuple(view(nothing), t));
@@ -171,9 +172,9 @@ TEST_CASE("a later fragment and a packet without layer 4 have no tuple, whatever
 }
 
 TEST_CASE("a generic entry has no ports, lives 600 s from every packet, and is never ASSURED") {
-  const bytes first = ipv4({}, other(47, payload(3)));
-  const bytes empty = ipv4({}, other(47));
-  const bytes back = ipv4({.src = "10.0.0.2", .dst = "10.0.0.1"}, other(47, payload(30)));
+  const bytes first = ipv4({}, other(50, payload(3)));
+  const bytes empty = ipv4({}, other(50));
+  const bytes back = ipv4({.src = "10.0.0.2", .dst = "10.0.0.1"}, other(50, payload(30)));
   tuple t;
   REQUIRE(get_tuple(view(empty), t));
   CHECK(t.src.id == 0);
@@ -195,7 +196,7 @@ TEST_CASE("a generic entry has no ports, lives 600 s from every packet, and is n
 }
 
 TEST_CASE("timeouts come from the policy of the netns") {
-  const bytes generic = ipv4({}, other(47));
+  const bytes generic = ipv4({}, other(50));
   tracked_flow flow(generic);
   flow.policy.generic_timeout = 7;
   CHECK(flow.send(generic) == track::accept);
@@ -216,7 +217,7 @@ TEST_CASE("timeouts come from the policy of the netns") {
 TEST_CASE(
     "a refresh is relative until the entry is confirmed, absolute from then on, across a wrap "
     "too") {
-  const bytes ip = ipv4({}, other(47));
+  const bytes ip = ipv4({}, other(50));
   tracked_flow flow(ip);
   flow.now = 0xffff'ff00U;
   CHECK(flow.send(ip) == track::accept);
@@ -232,7 +233,7 @@ TEST_CASE(
 }
 
 TEST_CASE("FIXED_TIMEOUT only counts") {
-  const bytes ip = ipv4({}, other(47, payload(10)));
+  const bytes ip = ipv4({}, other(50, payload(10)));
   tracked_flow flow(ip);
   flow.policy.acct = true;
   CHECK(flow.send(ip) == track::accept);
