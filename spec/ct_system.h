@@ -114,6 +114,8 @@ struct system_options {
   std::vector<sysctl_setting> sysctls{};
   std::vector<helper_rule> helpers{};  ///< as rules attach them; none by default, as in Linux
   bool ftp_loose = false;              ///< also expect what an FTP offer says of a third host
+  /// Track DCCP, as Linux did until 6.14; without, it is generic, as it is today.
+  bool dccp = false;
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.

@@ -30,6 +30,7 @@ namespace ipproto {
 inline constexpr std::uint8_t icmp = 1;
 inline constexpr std::uint8_t tcp = 6;
 inline constexpr std::uint8_t udp = 17;
+inline constexpr std::uint8_t dccp = 33;  ///< if the system tracks it
 inline constexpr std::uint8_t gre = 47;
 inline constexpr std::uint8_t icmpv6 = 58;
 inline constexpr std::uint8_t sctp = 132;

@@ -5,7 +5,7 @@
 ///                                       udp({.source_port = 1000, .dest_port = 53},
 ///                                       payload(20))));
 ///
-/// Layers nest from the inside out: tcp/udp/udplite/icmp/icmpv6/gre/pptp/sctp/other make a
+/// Layers nest from the inside out: tcp/udp/udplite/icmp/icmpv6/dccp/gre/pptp/sctp/other make a
 /// `layer4`, ipv4/ipv6 wrap it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that
 /// into a frame. A wrong packet is made from a right one with put16/put8, or by cutting it. Bad
 /// addresses abort: they are errors of the test.
@@ -172,6 +172,33 @@ inline layer4 icmp(icmp_fields f, const bytes& data = {}) {
 inline layer4 icmpv6(icmp_fields f, const bytes& data = {}) {
   return icmp_of(ipproto::icmpv6, f, data);
 }
+/// DCCP with 48-bit sequence numbers (RFC 4340).
+struct dccp_fields {
+  std::uint16_t source_port = 0;
+  std::uint16_t dest_port = 0;
+  std::uint8_t type = 0;  ///< 0 REQUEST ... 9 SYNCACK
+  std::uint64_t seq = 0;
+  std::uint64_t ack = 0;      ///< every type but REQUEST and DATA has one
+  std::uint8_t coverage = 0;  ///< of the checksum: 0 all, else the header and (n - 1) * 4 bytes
+};
+inline layer4 dccp(dccp_fields f, const bytes& data = {}) {
+  const bool has_ack = f.type != 0 && f.type != 2;
+  bytes out(has_ack ? 24 : 16);
+  put16(out, 0, f.source_port);
+  put16(out, 2, f.dest_port);
+  put8(out, 4, static_cast<unsigned>(out.size() / 4));  // data offset
+  put8(out, 5, f.coverage);
+  put8(out, 8, f.type << 1 | 1U);
+  put16(out, 10, static_cast<unsigned>(f.seq >> 32));
+  put32(out, 12, static_cast<std::uint32_t>(f.seq));
+  if (has_ack) put16(out, 18, static_cast<unsigned>(f.ack >> 32));
+  if (has_ack) put32(out, 20, static_cast<std::uint32_t>(f.ack));
+  append(out, data);
+  // Linux 5.10 counts the coverage from the packet's first byte on.
+  const std::size_t covered = f.coverage == 0 ? 0 : (f.coverage - 1U) * 4;
+  return {.protonum = ipproto::dccp, .data = out, .checksum_at = 6, .checksum_bytes = covered};
+}
+
 /// GRE, version 0, without key.
 inline layer4 gre(const bytes& data = {}, std::uint8_t version = 0) {
   bytes out(4);

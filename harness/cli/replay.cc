@@ -32,6 +32,7 @@ struct replay_arguments {
   std::string hash = "siphash";
   std::uint16_t zone = 0;
   std::vector<std::string> sysctls;
+  bool dccp = false;
 };
 
 /// Those that are compared; of those that only time, the ones that were named.
@@ -265,8 +266,9 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .hash = arguments.hash == "xxh3" ? hash_kind::xxh3 : hash_kind::siphash,
                  .seed = what.seed,
                  .acct = arguments.acct,
-                 .sysctls = sysctls_of(arguments.sysctls, impls),
-                 .helpers = helper_rules(arguments.helpers)},
+                 .sysctls = sysctls_of(arguments.sysctls, impls, arguments.dccp),
+                 .helpers = helper_rules(arguments.helpers),
+                 .dccp = arguments.dccp},
       .zone = {.id = arguments.zone},
       .events = arguments.events};
   const replay_hooks hooks = {
@@ -331,6 +333,9 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
                   "attach a helper to new connections to a port, as ftp:21; may be repeated")
       ->type_name("NAME:PORT")
       ->allow_extra_args(false);
+  options.add_flag("--dccp",
+                   arguments->dccp,
+                   "track DCCP, as Linux did until 6.14 (today it is generic)");
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
       ->check(CLI::Range(std::size_t{1}, buckets_max))

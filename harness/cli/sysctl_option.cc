@@ -15,7 +15,9 @@ namespace {
 constexpr std::string_view tree = "net.netfilter.";
 constexpr std::string_view prefix = "nf_conntrack_";
 
-std::unique_ptr<ct_system> small_system(const impl& of) { return of.make({.buckets = 64}); }
+std::unique_ptr<ct_system> small_system(const impl& of, bool dccp) {
+  return of.make({.buckets = 64, .dccp = dccp});
+}
 
 std::string_view without_prefixes(std::string_view name) {
   for (const std::string_view one : {tree, prefix}) {
@@ -56,10 +58,11 @@ void add_sysctl_option(CLI::App& options, std::vector<std::string>& texts) {
 }
 
 std::vector<sysctl_setting> sysctls_of(std::span<const std::string> texts,
-                                       std::span<const impl> impls) {
+                                       std::span<const impl> impls,
+                                       bool dccp) {
   std::vector<sysctl_setting> settings;
   if (texts.empty()) return settings;
-  const std::unique_ptr<ct_system> judge = small_system(impls.front());
+  const std::unique_ptr<ct_system> judge = small_system(impls.front(), dccp);
   const std::vector<sysctl> known = judge->sysctls(0);
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');

@@ -98,6 +98,9 @@ std::string_view state_of(const conn& entry) {
       return name(entry.tcp);
     case ipproto::sctp:
       return name(entry.sctp);
+    case ipproto::dccp:
+      // Where DCCP has no tracker, it has no state.
+      return entry.dccp == dccp_state::none ? std::string_view{} : name(entry.dccp);
     default:
       return {};
   }

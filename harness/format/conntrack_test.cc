@@ -103,6 +103,21 @@ TEST_CASE("an SCTP line names its state, also in its events") {
         "dport=3868 src=10.0.2.2 dst=10.0.1.2 sport=3868 dport=4000");
 }
 
+TEST_CASE("a DCCP line names its state where DCCP is tracked, and has ports of 0 elsewhere") {
+  conn entry = make(l3num::ipv4, ipproto::dccp, 0, 0);
+  expires_in(entry, 600);
+  CHECK(conntrack_line(entry, plain) ==
+        "dccp     33 599 src=10.0.1.2 dst=10.0.2.2 sport=0 dport=0 [UNREPLIED] "
+        "src=10.0.2.2 dst=10.0.1.2 sport=0 dport=0 mark=0 use=1");
+  entry = make(l3num::ipv4, ipproto::dccp, 5, 6);
+  entry.dccp = dccp_state::partopen;
+  entry.status |= status::seen_reply | status::assured;
+  expires_in(entry, 480);
+  CHECK(conntrack_line(entry, plain) ==
+        "dccp     33 479 PARTOPEN src=10.0.1.2 dst=10.0.2.2 sport=5 dport=6 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=6 dport=5 [ASSURED] mark=0 use=1");
+}
+
 TEST_CASE("UDP has ports and no state, also between IPv6 addresses, which are compressed") {
   conn entry = make(l3num::ipv6, ipproto::udp, 40000, 53);
   expires_in(entry, 30);

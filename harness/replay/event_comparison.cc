@@ -35,6 +35,7 @@ bool is_same(const event_message& a, const event_message& b) {
                       c.zone,
                       c.tcp,
                       c.sctp,
+                      c.dccp,
                       c.packets,
                       c.bytes,
                       c.start_ns,

@@ -137,6 +137,7 @@ bool is_same(const conn& a, const conn& b) {
                     c.zone,
                     c.tcp,
                     c.sctp,
+                    c.dccp,
                     c.packets,
                     c.bytes,
                     c.start_ns,

@@ -219,7 +219,7 @@ class conntrack {
 
   // Immutable.
   const system_options options_;
-  const l4proto_list& l4protos_ = default_l4protos;
+  const l4proto_list& l4protos_ = options_.dccp ? dccp_l4protos : default_l4protos;
   // The table and the hash synchronise themselves.
   Table table_;
   const tuple_hash hash_;

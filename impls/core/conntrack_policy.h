@@ -15,7 +15,7 @@ void conntrack<Table>::set_defaults() {
   defaults_.acct = options_.acct;
   global_.max_entries = options_.max_entries;
   global_.expect_max = global_policy::default_expect_max(options_.buckets);
-  sysctl_target to{.own = defaults_, .global = global_};
+  sysctl_target to{.own = defaults_, .global = global_, .dccp = options_.dccp};
   for (const sysctl_setting& one : options_.sysctls) {
     const std::string error = write_sysctl(to, one.name, one.value);
     if (!error.empty()) throw std::invalid_argument("sysctl: " + error);
@@ -29,7 +29,8 @@ sysctl_target conntrack<Table>::sysctls_of(netns& in_net) noexcept {
           .net = in_net.id,
           // relaxed: a figure to look at.
           .count = in_net.count.load(std::memory_order_relaxed),
-          .buckets = table_.bucket_count()};
+          .buckets = table_.bucket_count(),
+          .dccp = options_.dccp};
 }
 
 /// What rules do to the entry of a packet between `in` and `confirm`.

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "impls/core/ecache.h"
+#include "impls/core/proto/dccp_data.h"
 #include "impls/core/proto/sctp_data.h"
 #include "impls/core/proto/tcp_data.h"
 #include "impls/sync/spinlock.h"
@@ -164,6 +165,7 @@ struct nf_conn {
       std::uint32_t timeout;  // unreplied; both are its own, from its first packet on
       std::uint32_t stream_timeout;
     } gre;
+    dccp_data dccp;
   } proto{};
 
   std::array<conn_counter, 2> counters;  // [dir]; with ext::acct

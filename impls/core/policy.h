@@ -43,6 +43,8 @@ inline constexpr std::size_t tcp_timeout_unack = 13;
 inline constexpr std::size_t tcp_timeout_count = 14;
 /// Timeout slots of the SCTP tracker: its states.
 inline constexpr std::size_t sctp_timeout_count = 9;
+/// Timeout slots of the DCCP tracker: its states.
+inline constexpr std::size_t dccp_timeout_count = 8;
 
 /// How long entries live, in jiffies: of a netns, or of the entries that were given a timeout
 /// policy.
@@ -79,6 +81,15 @@ struct timeouts {
                                                                          seconds(3),
                                                                          seconds(3),
                                                                          seconds(30)};
+  /// [dccp_state], jiffies; slot 0 is what REQUEST begins with. An MSL is 120 s (RFC 4340, 3.4).
+  std::array<setting<std::uint32_t>, dccp_timeout_count> dccp_timeout = {seconds(240),
+                                                                         seconds(240),
+                                                                         seconds(480),
+                                                                         seconds(480),
+                                                                         seconds(43200),
+                                                                         seconds(64),
+                                                                         seconds(64),
+                                                                         seconds(240)};
 };
 
 /// Of a netns.
@@ -87,6 +98,7 @@ struct policy : timeouts {
   setting<bool> tcp_loose = true;
   setting<bool> tcp_be_liberal = false;
   setting<bool> tcp_ignore_invalid_rst = false;
+  setting<bool> dccp_loose = true;
   setting<bool> acct = false;       ///< count packets and bytes of entries made from now on
   setting<bool> timestamp = false;  ///< when entries made from now on began and ended
   setting<std::uint8_t> events = std::uint8_t{2};  ///< of entries made from now on: events_mode

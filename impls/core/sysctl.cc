@@ -67,6 +67,10 @@ constexpr definition tcp_timeout(std::string_view name, std::string_view meaning
   return slot_timeout<&timeouts::tcp_timeout, Slot>(name, meaning);
 }
 constexpr std::size_t slot(tcp_state state) { return static_cast<std::size_t>(state); }
+template <dccp_state State>
+constexpr definition dccp_timeout(std::string_view name, std::string_view meaning) {
+  return slot_timeout<&timeouts::dccp_timeout, static_cast<std::size_t>(State)>(name, meaning);
+}
 template <sctp_state State>
 constexpr definition sctp_timeout(std::string_view name, std::string_view meaning) {
   return slot_timeout<&timeouts::sctp_timeout, static_cast<std::size_t>(State)>(name, meaning);
@@ -181,12 +185,26 @@ constexpr std::array definitions = {
                                                 "SCTP in SHUTDOWN_ACK_SENT"),
     sctp_timeout<sctp_state::heartbeat_sent>("nf_conntrack_sctp_timeout_heartbeat_sent",
                                              "SCTP in HEARTBEAT_SENT"),
+    dccp_timeout<dccp_state::request>("nf_conntrack_dccp_timeout_request", "DCCP in REQUEST"),
+    dccp_timeout<dccp_state::respond>("nf_conntrack_dccp_timeout_respond", "DCCP in RESPOND"),
+    dccp_timeout<dccp_state::partopen>("nf_conntrack_dccp_timeout_partopen", "DCCP in PARTOPEN"),
+    dccp_timeout<dccp_state::open>("nf_conntrack_dccp_timeout_open", "DCCP in OPEN"),
+    dccp_timeout<dccp_state::closereq>("nf_conntrack_dccp_timeout_closereq", "DCCP in CLOSEREQ"),
+    dccp_timeout<dccp_state::closing>("nf_conntrack_dccp_timeout_closing", "DCCP in CLOSING"),
+    dccp_timeout<dccp_state::timewait>("nf_conntrack_dccp_timeout_timewait", "DCCP in TIMEWAIT"),
+    on_off<&policy::dccp_loose>("nf_conntrack_dccp_loose",
+                                "track DCCP connections from their middle"),
     timeout<&timeouts::gre_timeout>("nf_conntrack_gre_timeout", "GRE"),
     timeout<&timeouts::gre_timeout_stream>("nf_conntrack_gre_timeout_stream", "GRE both ways"),
 };
 
+/// Is it a sysctl of that system?
+bool is_there(const definition& d, const sysctl_target& in) {
+  return in.dccp || !d.name.starts_with("nf_conntrack_dccp_");
+}
+
 /// The line of a name, with or without its prefixes; nullptr: there is none.
-const definition* find(std::string_view name) {
+const definition* find(std::string_view name, const sysctl_target& in) {
   constexpr std::string_view tree = "net.netfilter.";
   constexpr std::string_view prefix = "nf_conntrack_";
   if (name.starts_with(tree)) name.remove_prefix(tree.size());
@@ -194,7 +212,7 @@ const definition* find(std::string_view name) {
   const auto* const at = std::ranges::find(definitions, name, [&](const definition& d) {
     return d.name.substr(prefix.size());
   });
-  return at == definitions.end() ? nullptr : at;
+  return at == definitions.end() || !is_there(*at, in) ? nullptr : at;
 }
 
 }  // namespace
@@ -202,6 +220,7 @@ const definition* find(std::string_view name) {
 std::vector<sysctl> read_sysctls(const sysctl_target& from) {
   std::vector<sysctl> all;
   for (const definition& d : definitions) {
+    if (!is_there(d, from)) continue;
     all.push_back({.name = d.name,
                    .value = d.read(from),
                    .min = 0,
@@ -215,7 +234,7 @@ std::vector<sysctl> read_sysctls(const sysctl_target& from) {
 }
 
 std::string write_sysctl(sysctl_target& to, std::string_view name, std::string_view value) {
-  const definition* const d = find(name);
+  const definition* const d = find(name, to);
   if (d == nullptr) return "unknown sysctl '" + std::string(name) + "'; use a name of the list";
   const std::string shown(d->name);
   if (d->write == nullptr) return shown + " is read only; leave it out";

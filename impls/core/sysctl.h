@@ -23,6 +23,7 @@ struct sysctl_target {
   netns_id net = 0;
   std::uint64_t count = 0;    ///< nf_conntrack_count
   std::uint64_t buckets = 0;  ///< nf_conntrack_buckets
+  bool dccp = false;          ///< are there those of DCCP?
 };
 
 /// Every sysctl with its value in that netns, in the order of the kernel's table.

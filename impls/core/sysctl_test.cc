@@ -62,9 +62,10 @@ struct settings {
   policy own;
   global_policy global{.expect_max = global_policy::default_expect_max(65536)};
   netns_id net = 0;
+  bool dccp = false;
 
   sysctl_target target() {
-    return {.own = own, .global = global, .net = net, .count = 7, .buckets = 65536};
+    return {.own = own, .global = global, .net = net, .count = 7, .buckets = 65536, .dccp = dccp};
   }
   std::string write(std::string_view name, std::string_view value) {
     sysctl_target to = target();
@@ -81,8 +82,28 @@ TEST_CASE("the sysctls have the names and defaults of Linux") {
   CHECK(settings{}.values() == linux_defaults);
 }
 
+TEST_CASE("the sysctls of DCCP are there if it is tracked, with the defaults of Linux 5.10") {
+  const std::map<std::string, std::uint64_t> of_dccp = {{"timeout_request", 240},
+                                                        {"timeout_respond", 480},
+                                                        {"timeout_partopen", 480},
+                                                        {"timeout_open", 43200},
+                                                        {"timeout_closereq", 64},
+                                                        {"timeout_closing", 64},
+                                                        {"timeout_timewait", 240},
+                                                        {"loose", 1}};
+  settings with{.own = {}, .dccp = true};
+  std::map<std::string, std::uint64_t> expected = linux_defaults;
+  for (const auto& [name, value] : of_dccp) expected["nf_conntrack_dccp_" + name] = value;
+  CHECK(with.values() == expected);
+  settings without;
+  for (const auto& [name, value] : of_dccp) {
+    CHECK(with.write("dccp_" + name, "0") == "");
+    CHECK(without.write("dccp_" + name, "0").starts_with("unknown sysctl"));
+  }
+}
+
 TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses the rest") {
-  settings s;
+  settings s{.own = {}, .dccp = true};
   int written = 0;
   for (const sysctl& one : read_sysctls(s.target())) {
     const std::string name(one.name);
@@ -115,7 +136,7 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
     }
     CHECK(s.values() == expected);
   }
-  CHECK(written == 36);
+  CHECK(written == 44);
 }
 
 TEST_CASE("a name may leave its prefixes out; an unknown one is named") {

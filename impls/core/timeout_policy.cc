@@ -35,6 +35,12 @@ constexpr slot sctp_slot(std::string_view name) {
             return t.sctp_timeout[static_cast<std::size_t>(State)];
           }};
 }
+template <dccp_state State>
+constexpr slot dccp_slot(std::string_view name) {
+  return {&dccp_l4proto, name, [](timeouts& t) -> setting<std::uint32_t>& {
+            return t.dccp_timeout[static_cast<std::size_t>(State)];
+          }};
+}
 template <auto Member>
 constexpr slot named(const l4proto& tracker, std::string_view name) {
   return {&tracker, name, [](timeouts& t) -> setting<std::uint32_t>& { return t.*Member; }};
@@ -69,6 +75,13 @@ constexpr std::array slots = {
     sctp_slot<sctp_state::shutdown_recd>("shutdown_recd"),
     sctp_slot<sctp_state::shutdown_ack_sent>("shutdown_ack_sent"),
     sctp_slot<sctp_state::heartbeat_sent>("heartbeat_sent"),
+    dccp_slot<dccp_state::request>("request"),
+    dccp_slot<dccp_state::respond>("respond"),
+    dccp_slot<dccp_state::partopen>("partopen"),
+    dccp_slot<dccp_state::open>("open"),
+    dccp_slot<dccp_state::closereq>("closereq"),
+    dccp_slot<dccp_state::closing>("closing"),
+    dccp_slot<dccp_state::timewait>("timewait"),
 };
 
 constexpr std::uint32_t seconds_max = std::numeric_limits<std::int32_t>::max() / hz;

@@ -37,16 +37,22 @@ constexpr std::array trackers = {
     listed{ipproto::udplite, &udplite_l4proto},
 };
 
-constexpr l4proto_list list_trackers() {
+consteval l4proto_list list_trackers() {
   l4proto_list table{};
   table.fill(&generic_l4proto);
   for (const listed& l : trackers) table[l.protonum] = l.tracker;
   return table;
 }
 
+consteval l4proto_list with_dccp(l4proto_list table) {
+  table[ipproto::dccp] = &dccp_l4proto;
+  return table;
+}
+
 }  // namespace
 
 constinit const l4proto_list default_l4protos = list_trackers();
+constinit const l4proto_list dccp_l4protos = with_dccp(list_trackers());
 
 bool get_tuple(const packet& pkt, tuple& out, const tuple_scope& scope) noexcept {
   if (!pkt.has_l4) return false;

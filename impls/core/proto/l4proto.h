@@ -78,6 +78,7 @@ struct l4proto {
   bool (*can_early_drop)(const nf_conn& ct) noexcept;
 };
 
+extern const l4proto dccp_l4proto;
 extern const l4proto gre_l4proto;
 extern const l4proto tcp_l4proto;
 extern const l4proto udp_l4proto;
@@ -91,6 +92,8 @@ extern const l4proto generic_l4proto;
 using l4proto_list = std::array<const l4proto*, 256>;
 /// Those of Linux 6.18.
 extern const l4proto_list default_l4protos;
+/// The same with DCCP, as until Linux 6.14.
+extern const l4proto_list dccp_l4protos;
 
 /// What a tuple depends on beside its packet.
 struct tuple_scope {

@@ -117,17 +117,29 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
     CHECK(invert_tuple(t)->src.id == 2);
     CHECK(invert_tuple(t)->dst.id == 1);
   }
+  t.dst.protonum = ipproto::dccp;
+  CHECK(invert_tuple(t)->src.id == 0);
+  CHECK(invert_tuple(t, dccp_l4protos)->src.id == 2);
+  CHECK(invert_tuple(*invert_tuple(t, dccp_l4protos), dccp_l4protos) == t);
   t.dst.protonum = 50;
   CHECK(invert_tuple(t)->src.id == 0);
   CHECK(invert_tuple(t)->dst.id == 0);
 }
 
 TEST_CASE("every protocol number has a tracker, generic where it is not listed") {
-  const std::map<int, std::string> listed =
-      {{1, "icmp"}, {6, "tcp"}, {17, "udp"}, {58, "icmpv6"}, {132, "sctp"}, {136, "udplite"}};
+  const bool has_dccp = GENERATE(false, true);
+  std::map<int, std::string> listed = {{1, "icmp"},
+                                       {6, "tcp"},
+                                       {17, "udp"},
+                                       {47, "gre"},
+                                       {58, "icmpv6"},
+                                       {132, "sctp"},
+                                       {136, "udplite"}};
+  if (has_dccp) listed[33] = "dccp";
   for (int number = 0; number < 256; ++number) {
     CAPTURE(number);
-    const l4proto& tracker = find_l4proto(static_cast<std::uint8_t>(number));
+    const l4proto& tracker = find_l4proto(static_cast<std::uint8_t>(number),
+                                          has_dccp ? dccp_l4protos : default_l4protos);
     const auto at = listed.find(number);
     CHECK(tracker.protonum == (at != listed.end() ? number : 255));
     CHECK(tracker.name == (at != listed.end() ? at->second : std::string("unknown")));
