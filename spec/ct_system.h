@@ -47,6 +47,12 @@ enum class link_type : std::uint16_t {
   linux_sll2 = 276,
 };
 
+/// What is known of a packet's transport checksum when it arrives: the word of who received it.
+enum class ip_summed : std::uint8_t {
+  none,         ///< CHECKSUM_NONE: nobody has looked; nf_conntrack_checksum says whether we do
+  unnecessary,  ///< CHECKSUM_UNNECESSARY: it is right, or not there yet
+};
+
 /// What happens to a packet after conntrack: NF_ACCEPT, NF_DROP or NF_STOLEN.
 enum class verdict : std::uint8_t {
   accept,
@@ -64,6 +70,7 @@ struct skb {
   link_type link = link_type::ethernet;
   netns_id net = 0;
   ct::zone zone{};
+  ct::ip_summed ip_summed = ct::ip_summed::none;
   std::uint64_t jiffies64 =
       0;  ///< arrival; the clock advances to it in `pass` (0: leave the clock)
   std::optional<std::uint32_t> ct_mark{};    ///< a rule sets the entry's mark to it, after `in`

@@ -33,6 +33,7 @@ struct replay_arguments {
   std::uint16_t zone = 0;
   std::vector<std::string> sysctls;
   bool dccp = false;
+  bool verify_checksums = false;
 };
 
 /// Those that are compared; of those that only time, the ones that were named.
@@ -257,7 +258,8 @@ std::vector<helper_rule> helper_rules(const std::vector<std::string>& texts) {
 
 outcome run_replay(const replay_arguments& arguments, const context& what) {
   const std::vector<impl> impls = contestants(what);
-  workloads::playback player(arguments.captures);
+  workloads::playback player(arguments.captures,
+                             arguments.verify_checksums ? ip_summed::none : ip_summed::unnecessary);
   const interrupt_listener listener;
   progress_bar bar;
   const replay_options options = {
@@ -333,6 +335,10 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
                   "attach a helper to new connections to a port, as ftp:21; may be repeated")
       ->type_name("NAME:PORT")
       ->allow_extra_args(false);
+  options.add_flag("--verify-checksums",
+                   arguments->verify_checksums,
+                   "take checksums for unverified, as of packets that just came in; without, "
+                   "those of a capture are believed");
   options.add_flag("--dccp",
                    arguments->dccp,
                    "track DCCP, as Linux did until 6.14 (today it is generic)");

@@ -28,6 +28,7 @@
 /// Linux 5.10.
 #pragma once
 
+#include "impls/core/checksum.h"
 #include "impls/core/defrag.h"
 #include "impls/core/entry_list.h"
 #include "impls/core/expect.h"

@@ -51,9 +51,17 @@ void conntrack<Table>::parse(skb& s, parsed_packet& out) noexcept {
   if (s.nfct == nullptr) s.whole.reset();
   out.status = decode(s.frame, s.wire_bytes, s.link, out.pkt);
   if (out.status != decode_status::ok) return;
+  // The IP layer looks at its own checksum whatever the sysctl says.
+  const bool is_unverified = s.ip_summed == ip_summed::none;
+  if (is_unverified && !is_ipv4_header_sum_right(out.pkt)) {
+    out.pkt.reason = "ipv4: wrong header checksum";
+    out.status = decode_status::malformed;
+    return;
+  }
   if (out.pkt.is_fragment && s.nfct == nullptr && !defragment(s, out)) return;
   out.icmp.kind = icmp_class::query;
   netns& in_net = net(s.net);
+  out.pkt.is_unverified = is_unverified && in_net.policy.checksum;
   const tuple_scope scope{.l4protos = l4protos_, .gre_keys = &in_net.gre_keys};
   // ICMPv6 in IPv4, and ICMP in IPv6, have no errors: their trackers see them as they see queries.
   const bool is_ipv4 = out.pkt.l3num == l3num::ipv4;
@@ -111,8 +119,12 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     case icmp_class::invalid:
       return invalid(cpu.stat->error, s, parsed.icmp.reason);
   }
-  if (!parsed.has_tuple)
-    return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut");
+  if (!parsed.has_tuple) {
+    const char* const no_header =
+        "no tuple: the transport header is cut, or GRE of an unknown kind";
+    const packet& pkt = parsed.pkt;
+    return invalid(cpu.stat->invalid, s, pkt.reason != nullptr ? pkt.reason : no_header);
+  }
 
   // A tracker may kill the entry and ask for another round (a connection reopened): the round after
   // that meets a fresh entry, which no tracker refuses so. Three rounds are more than can be

@@ -7,8 +7,8 @@
 /// is there.
 ///
 /// Limits: a first fragment is read up to the layer-4 header that it carries, a later one has none;
-/// defrag.h makes whole packets of them. No checksum is verified, and the options inside an IPv4
-/// header or an extension header are not looked at.
+/// defrag.h makes whole packets of them. No checksum is verified here (checksum.h), and the options
+/// inside an IPv4 header or an extension header are not looked at.
 ///
 /// Source: RFC 791, RFC 8200, ip_rcv_core(), ip6_rcv_core(), ipv6_skip_exthdr() and get_l4proto(),
 /// Linux 6.18; pcap-linktype(7).
@@ -46,6 +46,8 @@ struct packet {
   std::uint32_t l3_bytes = 0;     ///< length of the IP packet by its header: what accounting counts
   std::uint32_t l4_bytes = 0;     ///< length of header and payload on the wire, >= l4.size()
   const char* reason = nullptr;   ///< why it is malformed, or has no layer 4
+  /// Nobody has looked at its checksums yet, and somebody should. decode() says false.
+  bool is_unverified = false;
 };
 
 /// Decodes a frame of the given link type. `wire_bytes` is the frame's length before the capture

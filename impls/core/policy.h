@@ -102,7 +102,7 @@ struct policy : timeouts {
   setting<bool> acct = false;       ///< count packets and bytes of entries made from now on
   setting<bool> timestamp = false;  ///< when entries made from now on began and ended
   setting<std::uint8_t> events = std::uint8_t{2};  ///< of entries made from now on: events_mode
-  setting<bool> checksum = true;                   ///< kept; no checksum is verified
+  setting<bool> checksum = true;                   ///< verify checksums that nobody has verified
   setting<std::uint8_t> log_invalid = std::uint8_t{0};  ///< kept; skb::reason is always written
   /// Does any rule use labels? Not a sysctl: the kernel counts the rules.
   setting<bool> labels_used = false;

@@ -10,6 +10,7 @@
 /// Difference to the kernel: it reads numbers behind a header that is cut; here such a packet is
 /// dropped, as in its later versions, and an acknowledgement that is not there acknowledges
 /// nothing. Source: nf_conntrack_dccp_packet(), dccp_new(), dccp_error(), Linux 5.10; RFC 4340.
+#include "impls/core/checksum.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/dccp_data.h"
@@ -53,6 +54,8 @@ const char* header_error(const packet& pkt) {
   if (coverage != 0 && (coverage - 1) * 4 > pkt.l4_bytes) {
     return "dccp: checksum coverage passes the end of the packet";
   }
+  const std::size_t covered = coverage == 0 ? pkt.l4_bytes : (coverage - 1) * 4;
+  if (!is_checksum_right(pkt, ipproto::dccp, covered)) return "dccp: bad checksum";
   const unsigned type = std::to_integer<unsigned>(pkt.l4[8]) >> 1 & 0xf;
   return type < dccp_type_count ? nullptr : "dccp: reserved packet type";
 }

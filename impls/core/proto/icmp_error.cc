@@ -6,6 +6,8 @@
 /// knows it by the inverse of its tuple, from the side that receives the error. Position alone
 /// finds the quoted headers; their version and lengths are not checked (decode_quoted_ip).
 ///
+/// Checksums come first: a wrong one makes neighbour discovery INVALID, too.
+///
 /// An ICMPv6 redirect is an error only with code 0 and a Redirected Header as its first option.
 /// Otherwise it goes the way of a query, where no redirect can be tracked, for its type has no
 /// inverse: INVALID as well, but not counted as an error. Source: nf_conntrack_icmpv4_error(),
@@ -13,6 +15,7 @@
 /// Linux 6.18; RFC 4861 section 4.5 and 4.6.3.
 #include "impls/core/proto/icmp_error.h"
 
+#include "impls/core/checksum.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
 #include "spec/tuple.h"
@@ -63,6 +66,7 @@ constexpr bool is_error_type(std::uint8_t type) {
 
 icmp_message classify_v4(const packet& pkt, const tuple_scope& scope) {
   if (pkt.l4.size() < header_bytes) return invalid("icmp: header cut");
+  if (!is_icmp_checksum_right(pkt)) return invalid("icmp: bad checksum");
   const auto type = std::to_integer<std::uint8_t>(pkt.l4[0]);
   if (type > icmp_type_max) return invalid("icmp: unknown type");
   if (!is_error_type(type)) return of_kind(icmp_class::query);
@@ -118,6 +122,7 @@ icmp_message classify_redirect(const packet& pkt, const tuple_scope& scope) {
 
 icmp_message classify_v6(const packet& pkt, const tuple_scope& scope) {
   if (pkt.l4.size() < header_bytes) return invalid("icmpv6: header cut");
+  if (!is_checksum_right(pkt, ipproto::icmpv6)) return invalid("icmpv6: bad checksum");
   const auto type = std::to_integer<std::uint8_t>(pkt.l4[0]);
   if (is_untracked_type(type)) return of_kind(icmp_class::untracked);
   if (type == redirect_type) return classify_redirect(pkt, scope);

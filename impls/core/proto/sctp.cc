@@ -14,6 +14,7 @@
 /// that no client keeps an entry for ever. Limit: SCTP in UDP (RFC 6951) is UDP.
 /// Source: nf_conntrack_sctp_packet(), sctp_new(), do_basic_checks(), Linux 6.18; RFC 9260 sections
 /// 8.4 and 8.5.
+#include "impls/core/checksum.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
@@ -258,6 +259,7 @@ const char* judge(judged& j) {
 
 track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   if (pkt.l4.size() < sctp_header_bytes) return context.invalid("sctp: header is cut");
+  if (!is_crc32c_right(pkt)) return context.invalid("sctp: bad checksum");
   sctp_chunk_set chunks;
   if (const char* const why = check_chunks(pkt, chunks); why != nullptr) {
     return context.invalid(why);
