@@ -9,6 +9,7 @@ import gzip
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DNS = "workloads/traces/dns.pcap"
 CTBENCH = None
 LIMIT_S = 100  # no call may take longer
+
+
+def raw_capture(protonum, transport):
+    """A pcap of one IPv4 packet, without a link layer."""
+    def header(checksum):
+        return (struct.pack("!BBHIBBH", 0x45, 0, 20 + len(transport), 0, 64, protonum, checksum) +
+                bytes([10, 0, 0, 1, 10, 0, 0, 2]))
+    total = sum(struct.unpack("!10H", header(0)))
+    packet = header(~(total + (total >> 16)) & 0xffff) + transport
+    return (struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101) +
+            struct.pack("<IIII", 1, 0, len(packet), len(packet)) + packet)
 
 
 def ctbench(*arguments, data=None):
@@ -137,6 +149,23 @@ class Replay(Cli):
         self.assertLess(max(map(int, seconds.findall(short))), 5)
         self.assertNotIn(" packets=", long)
         self.assertTrue(all(" packets=" in line for line in short.splitlines()))
+
+    def test_checksums_of_captures_are_believed_unless_they_are_to_be_verified(self):
+        datagram = struct.pack("!HHHH", 4000, 53, 8, 0x1234)  # a wrong sum
+        capture = self.file("wrong.pcap", raw_capture(17, datagram))
+        self.assertIn("sport=4000", self.good("replay", capture, "--impl", "rcu", "--dump"))
+        verified = "replay", capture, "--impl", "rcu", "--verify-checksums"
+        self.assertIn("invalid 1,", self.good(*verified))
+        self.assertIn("sport=4000", self.good(*verified, "--sysctl", "checksum=0", "--dump"))
+
+    def test_dccp_is_generic_unless_it_is_asked_for(self):
+        request = struct.pack("!HHBBHBBHI", 4000, 5001, 4, 0, 0, 1, 0, 0, 1)
+        capture = self.file("dccp.pcap", raw_capture(33, request))
+        replay = "replay", capture, "--impl", "rcu", "--dump"
+        self.assertRegex(self.good(*replay), r"^dccp     33 599 src=\S+ dst=\S+ sport=0 dport=0 ")
+        tracked = self.good(*replay, "--dccp", "--sysctl", "dccp_timeout_request=9")
+        self.assertRegex(tracked, r"^dccp     33 [89] REQUEST src=\S+ dst=\S+ sport=4000 ")
+        self.assertIn("unknown sysctl", self.refused(*replay, "--sysctl", "dccp_loose=0"))
 
     def test_a_sysctl_that_cannot_be_set_says_what_to_do(self):
         for given, hint in [("udp_timeou=5", "did you mean nf_conntrack_udp_timeout?"),
