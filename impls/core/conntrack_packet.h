@@ -75,6 +75,12 @@ void conntrack<Table>::parse(skb& s, parsed_packet& out) noexcept {
   out.key = key_of(t, s.zone.id_for(dir::original), in_net);
 }
 
+/// Why a packet has none.
+inline const char* reason_without_tuple(const packet& pkt) {
+  if (pkt.reason != nullptr) return pkt.reason;
+  return "no tuple: the transport header is cut, or GRE of an unknown kind";
+}
+
 /// A packet that goes on without an entry. What ICMP messages say wrong counts as `error`, all else
 /// as `invalid`.
 template <ct::table Table>
@@ -119,12 +125,7 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     case icmp_class::invalid:
       return invalid(cpu.stat->error, s, parsed.icmp.reason);
   }
-  if (!parsed.has_tuple) {
-    const char* const no_header =
-        "no tuple: the transport header is cut, or GRE of an unknown kind";
-    const packet& pkt = parsed.pkt;
-    return invalid(cpu.stat->invalid, s, pkt.reason != nullptr ? pkt.reason : no_header);
-  }
+  if (!parsed.has_tuple) return invalid(cpu.stat->invalid, s, reason_without_tuple(parsed.pkt));
 
   // A tracker may kill the entry and ask for another round (a connection reopened): the round after
   // that meets a fresh entry, which no tracker refuses so. Three rounds are more than can be
