@@ -107,6 +107,9 @@ struct system_options {
   std::vector<sysctl_setting> sysctls{};
   std::vector<helper_rule> helpers{};  ///< as rules attach them; none by default, as in Linux
   bool ftp_loose = false;              ///< also expect what an FTP offer says of a third host
+  /// False: a full table refuses, and nothing goes before its time. Linux has no such switch; it is
+  /// there to show what early drop is worth.
+  bool early_drop = true;
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.

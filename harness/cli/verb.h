@@ -62,6 +62,7 @@ std::span<const verb> verbs();
 std::function<outcome(const context&)> add_list(CLI::App& options);
 std::function<outcome(const context&)> add_doctor(CLI::App& options);
 std::function<outcome(const context&)> add_replay(CLI::App& options);
+std::function<outcome(const context&)> add_flood(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
 
 }  // namespace ct::harness

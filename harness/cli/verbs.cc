@@ -7,12 +7,15 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 4> list = {{
+  static constexpr std::array<verb, 5> list = {{
       {"list", "which implementations and verbs are there?", add_list},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
        add_doctor},
       {"replay", "what does each implementation make of this traffic? do they agree?", add_replay},
+      {"flood",
+       "the table is full: who still gets through, with and without early drop?",
+       add_flood},
       {"bench", "how fast is each implementation, while every answer is right?", add_bench},
   }};
   return list;
