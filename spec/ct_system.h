@@ -136,14 +136,15 @@ class cpu {
   }
 
   /// Kills every entry in the table of which `chosen(copy)` says so, as `conntrack -D` with a
-  /// filter and `conntrack -F` do. Returns how many.
+  /// filter and `conntrack -F` do. Misses none that was there when it began, beside a resize too:
+  /// the two exclude each other. Not within a callback. Returns how many.
   virtual std::size_t kill_if(const std::function<bool(const conn&)>& chosen) = 0;
   /// Gives the unconfirmed entry of a packet another reply tuple, as NAT does between `in` and
   /// `confirm`. False: it has none, or it is too late.
   virtual bool alter_reply(skb& packet, const tuple& reply) noexcept = 0;
   /// One pass of a netns' exit: from the first on it takes no new entries; what is in the table is
   /// killed. Returns what is left: entries that packets, or children, still hold. Call again until
-  /// that is empty; then the number stands for a new netns.
+  /// that is empty; then the number stands for a new netns. Not within a callback.
   virtual std::vector<netns_holder> exit_netns(netns_id id) = 0;
 
   /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls

@@ -229,7 +229,7 @@ class system final : public ct_system {
       return report;
     }
     resize_status resize(std::size_t buckets) noexcept override {
-      return owner_.core_.resize(state_, buckets);
+      return owner_.core_.resize(state_.local, buckets);
     }
     void quiescent() noexcept override { owner_.core_.table().quiescent(state_.local); }
 
