@@ -226,6 +226,43 @@ TEST_CASE("buckets() is what the last resize said, and a resize to that is none"
   });
 }
 
+TEST_CASE("nf_conntrack_buckets resizes, from netns 0 alone, at boot in every table") {
+  for_each_resizable([](const impl& which) {
+    const std::unique_ptr<ct_system> system =
+        which.make({.buckets = 64, .sysctls = {{"nf_conntrack_buckets", "300"}}});
+    const std::unique_ptr<ct::cpu> cpu = system->attach();  // this thread is a reader already
+    CHECK(system->buckets() >= 300);
+    const tuple kept = flow(0, 1);
+    REQUIRE(cpu->create({&kept, 1}, long_s) == 1);
+    const std::size_t rows = system->statistics().size();
+    const std::string said = system->set_sysctl(0, "nf_conntrack_buckets", "1000");
+    if (cpu->resize(1000) == resize_status::not_supported) {
+      CHECK(said ==
+            "nf_conntrack_buckets=1000: this table chooses its size by itself once it is made; "
+            "leave it out");
+      CHECK(system->buckets() < 1000);
+    } else {
+      CHECK(said == "");
+      CHECK(system->buckets() >= 1000);
+      CHECK(system->set_sysctl(0, "net.netfilter.nf_conntrack_buckets", "1000") == "");
+    }
+    const std::size_t before = system->buckets();
+    CHECK(system->set_sysctl(1, "nf_conntrack_buckets", "64") ==
+          "nf_conntrack_buckets is one for all netns; set it in netns 0");
+    for (const char* wrong : {"0", "-1", "268435456", "x"}) {
+      CHECK(system->set_sysctl(0, "nf_conntrack_buckets", wrong) ==
+            "nf_conntrack_buckets=" + std::string(wrong) +
+                ": give a number from 1 to 268435455 buckets");
+    }
+    CHECK(system->buckets() == before);
+    CHECK(system->statistics().size() == rows);  // no CPU was attached for it
+    CHECK(cpu->kill({&kept, 1}) == 1);
+    CHECK(system->broken_invariant(*cpu) == "");
+    CHECK_THROWS_WITH(which.make({.sysctls = {{"nf_conntrack_buckets", "0"}}}),
+                      Catch::Contains("give a number from 1"));
+  });
+}
+
 /// Somebody who resizes all the time, alternating between two sizes, until it ends.
 class restless {
  public:

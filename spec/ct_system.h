@@ -195,8 +195,9 @@ class ct_system {
   // Policy; a system without has none of it.
   /// Every sysctl with its value in that netns.
   virtual std::vector<sysctl> sysctls(netns_id) { return {}; }
-  /// Writes one; in force at once, for packets of other threads too. Empty, or one line that says
-  /// what is wrong and what to do.
+  /// Writes one; in force at once, for packets of other threads too. nf_conntrack_buckets is
+  /// cpu::resize; the calling thread may have a CPU, between two calls. Empty, or one line that
+  /// says what is wrong and what to do.
   [[nodiscard]] virtual std::string set_sysctl(netns_id,
                                                std::string_view name,
                                                std::string_view /*value*/) {

@@ -138,6 +138,10 @@ class Replay(Cli):
         self.assertNotIn(" packets=", long)
         self.assertTrue(all(" packets=" in line for line in short.splitlines()))
 
+    def test_the_size_of_the_table_is_a_sysctl_too_for_every_table(self):
+        self.assertIn("all implementations agree",
+                      self.good("replay", DNS, "--sysctl", "nf_conntrack_buckets=37").splitlines()[-1])
+
     def test_a_sysctl_that_cannot_be_set_says_what_to_do(self):
         for given, hint in [("udp_timeou=5", "did you mean nf_conntrack_udp_timeout?"),
                             ("net.netfilter.nf_conntrack_tcp_lose=5",
@@ -146,6 +150,7 @@ class Replay(Cli):
                             ("udp_timeout=", "give a number from 0 to 8589934 s"),
                             ("udp_timeout=-1", "give a number from 0 to 8589934 s"),
                             ("acct=2", "give a number from 0 to 1"),
+                            ("nf_conntrack_buckets=0", "give a number from 1 to 268435455 buckets"),
                             ("nf_conntrack_count=1", "is read only")]:
             for verb in ["replay", DNS], ["bench"]:
                 self.assertIn(hint, self.refused(*verb, "--sysctl", given))

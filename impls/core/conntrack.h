@@ -87,7 +87,7 @@ class conntrack {
   };
 
   explicit conntrack(const system_options& options)
-      : options_(options),
+      : options_(as_at_boot(options)),
         table_(table_options{.buckets = options_.buckets}),
         hash_(options.hash, options.seed),
         helpers_(attachments_of(options)),
@@ -157,6 +157,9 @@ class conntrack {
 
   // Policy.
   sysctl_target sysctls_of(netns& in_net) noexcept;
+  [[nodiscard]] std::string set_sysctl(netns& in_net,
+                                       std::string_view name,
+                                       std::string_view value);
 
   // Looking in from outside.
   netns& net(netns_id id);
@@ -196,6 +199,7 @@ class conntrack {
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
   void set_defaults();
+  static system_options as_at_boot(system_options options);
   static void apply_rules(const skb& s) noexcept;
   void attach_helper(nf_conn& ct) noexcept;
   bool run_helper(cpu_state& cpu, nf_conn& ct, skb& s) noexcept;
