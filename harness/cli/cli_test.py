@@ -178,6 +178,8 @@ class Replay(Cli):
             self.assertRegex(line, r"\[ASSURED\] mark=0 helper=ftp use=\d+$")
         self.assertNotIn("helper=", self.good(*ftp, "--dump"))
         self.assertEqual(self.good(*ftp, "--helper", "ftp:21", "--expect"), "")  # all used or gone
+        loose = self.good(*ftp, "--helper", "ftp:21", "--ftp-loose", "--dump")
+        self.assertEqual(loose.splitlines(), lines)  # these servers name no third host
 
     def test_a_helper_that_makes_no_sense_is_refused(self):
         for text in ("telnet:23", "ftp", "ftp:", "ftp:0", "ftp:65536", "ftp:21x"):

@@ -27,6 +27,7 @@ struct replay_arguments {
   bool stats = false;
   bool expectations = false;
   std::vector<std::string> helpers;
+  bool ftp_loose = false;
   bool acct = false;
   std::size_t buckets = system_options{}.buckets;
   std::string hash = "siphash";
@@ -266,7 +267,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .seed = what.seed,
                  .acct = arguments.acct,
                  .sysctls = sysctls_of(arguments.sysctls, impls),
-                 .helpers = helper_rules(arguments.helpers)},
+                 .helpers = helper_rules(arguments.helpers),
+                 .ftp_loose = arguments.ftp_loose},
       .zone = {.id = arguments.zone},
       .events = arguments.events};
   const replay_hooks hooks = {
@@ -331,6 +333,9 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
                   "attach a helper to new connections to a port, as ftp:21; may be repeated")
       ->type_name("NAME:PORT")
       ->allow_extra_args(false);
+  options.add_flag("--ftp-loose",
+                   arguments->ftp_loose,
+                   "expect also what an FTP offer says of a third host (nf_conntrack_ftp loose=1)");
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
       ->check(CLI::Range(std::size_t{1}, buckets_max))
