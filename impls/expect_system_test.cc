@@ -101,13 +101,17 @@ class ftp_session {
     });
     return found;
   }
-  std::size_t kill_control() {
+  tuple control_tuple() const {
     tuple t;
     t.src.addr = build::addr(client);
     t.src.id = client_port_;
     t.dst.addr = build::addr(server);
     t.dst.id = 21;
     t.dst.protonum = ipproto::tcp;
+    return t;
+  }
+  std::size_t kill_control() {
+    const tuple t = control_tuple();
     return cpu_->kill({&t, 1});
   }
   std::string broken() { return system_->broken_invariant(*cpu_); }
@@ -383,6 +387,14 @@ TEST_CASE("no helper is attached by default, to another port, or to a running co
       CHECK(!ftp.entry(port.conn_id).has(status::helper));
       CHECK(ftp.system().expectations().empty());
     }
+    // In the table before its first packet.
+    ftp_session ftp(which);
+    const tuple control = ftp.control_tuple();
+    REQUIRE(ftp.cpu().create({&control, 1}, 100) == 1);
+    const skb first = ftp.segment(true, syn);
+    REQUIRE(first.conn_id != 0);
+    CHECK(ftp.entry(first.conn_id).helper.empty());
+    CHECK_FALSE(ftp.entry(first.conn_id).has(status::helper));
   });
 }
 
