@@ -252,6 +252,21 @@ TEST_CASE("nf_conntrack_events: never, always, or if somebody listened when the 
   });
 }
 
+TEST_CASE("an entry that was born without a cache stays silent, changes on request included") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    REQUIRE(h.set("nf_conntrack_events", "0") == "");
+    h.pass(request());
+    REQUIRE(h.set("nf_conntrack_events", "1") == "");
+    h.pass(answer());
+    CHECK(h.cpu().update(udp_tuple(), {.mark = 5}) == update_status::updated);
+    CHECK(h.only().mark == 5);
+    const tuple key = udp_tuple();
+    CHECK(h.cpu().kill({&key, 1}) == 1);
+    CHECK(h.heard.taken.empty());
+  });
+}
+
 TEST_CASE("a listener gets the messages with an event of its mask, and its netns alone") {
   for_each_impl([](const impl& which) {
     host h(which);

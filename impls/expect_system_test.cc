@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -100,13 +101,17 @@ class ftp_session {
     });
     return found;
   }
-  std::size_t kill_control() {
+  tuple control_tuple() const {
     tuple t;
     t.src.addr = build::addr(client);
     t.src.id = client_port_;
     t.dst.addr = build::addr(server);
     t.dst.id = 21;
     t.dst.protonum = ipproto::tcp;
+    return t;
+  }
+  std::size_t kill_control() {
+    const tuple t = control_tuple();
     return cpu_->kill({&t, 1});
   }
   std::string broken() { return system_->broken_invariant(*cpu_); }
@@ -151,6 +156,42 @@ TEST_CASE("an offer is expected from the other side, once, with its master") {
     CHECK(ftp.system().expectations().empty());
     CHECK(ftp.data_syn(false, 21, 5121).info == ctinfo::new_);  // used up
     CHECK(ftp.broken() == "");
+  });
+}
+
+/// The events of each entry's first message.
+class births final : public listener {
+ public:
+  bool deliver(const event_message& m) noexcept override {
+    bits.emplace(m.entry.id, m.bits);
+    return true;
+  }
+  std::map<std::uint64_t, std::uint32_t> bits;  // [id]
+};
+
+TEST_CASE("a master is born NEW with its helper, a child is born RELATED with its master's mark") {
+  for_each_impl([](const impl& which) {
+    births heard;
+    ftp_session ftp(which);
+    ftp.system().listen(0, &heard, all_events);
+    ftp.open();
+    const skb port = ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
+    tuple t = ftp.entry(port.conn_id).tuples[0];
+    REQUIRE(ftp.cpu().update(t, {.mark = 0x1234}) == update_status::updated);
+    const skb data = ftp.data_syn(false, 20, 5121);
+    ftp.system().listen(0, nullptr, 0);
+    REQUIRE(heard.bits.size() == 2);
+    const std::uint32_t of_birth =
+        bit(event::new_) | bit(event::related) | bit(event::helper) | bit(event::destroy);
+    CHECK((heard.bits[port.conn_id] & of_birth) == (bit(event::new_) | bit(event::helper)));
+    CHECK((heard.bits[data.conn_id] & of_birth) == bit(event::related));
+    CHECK(ftp.entry(data.conn_id).mark == 0x1234);
+    CHECK(ftp.entry(port.conn_id).has(status::helper));
+    ip_conntrack_stat stat;
+    for (const ip_conntrack_stat& row : ftp.system().statistics()) stat += row;
+    CHECK(stat.expect_create == 1);
+    CHECK(stat.expect_new == 1);
+    CHECK(stat.expect_delete == 1);
   });
 }
 
@@ -346,6 +387,14 @@ TEST_CASE("no helper is attached by default, to another port, or to a running co
       CHECK(!ftp.entry(port.conn_id).has(status::helper));
       CHECK(ftp.system().expectations().empty());
     }
+    // In the table before its first packet.
+    ftp_session ftp(which);
+    const tuple control = ftp.control_tuple();
+    REQUIRE(ftp.cpu().create({&control, 1}, 100) == 1);
+    const skb first = ftp.segment(true, syn);
+    REQUIRE(first.conn_id != 0);
+    CHECK(ftp.entry(first.conn_id).helper.empty());
+    CHECK_FALSE(ftp.entry(first.conn_id).has(status::helper));
   });
 }
 

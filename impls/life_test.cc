@@ -164,6 +164,38 @@ TEST_CASE("a second loser with the same reply goes over to the reply-only entry,
   });
 }
 
+/// In a table of one bucket both tuples of each entry lie in one chain. A new entry passes 51 to 80
+/// of them (a limit of 50 and something below 30, and one more), so that 26 entries always get in
+/// and never more than 41.
+TEST_CASE("a chain too long refuses the new entry, at a length that is drawn anew each time") {
+  constexpr std::uint16_t attempts = 1000;
+  int checked = 0;
+  for (const impl& which : implementations()) {
+    if (!which.promises.has(letter::b4)) continue;
+    ++checked;
+    DYNAMIC_SECTION(which.name) {
+      host h(which, {.buckets = 1});
+      if (h.system().buckets() != 1) continue;  // it rounds up
+      std::size_t accepted = 0;
+      std::size_t first_refused = 0;
+      for (std::uint16_t port = 1; port <= attempts; ++port) {
+        const skb s = h.pass(request(port));
+        accepted += s.verdict == verdict::accept ? 1 : 0;
+        if (s.verdict == verdict::drop && first_refused == 0) first_refused = port;
+      }
+      CHECK(first_refused > 26);
+      // Of so many attempts one has drawn each limit: missed with p < 1e-12.
+      CHECK(accepted == 41);
+      CHECK(h.system().count() == accepted);
+      CHECK(h.stat().chaintoolong == attempts - accepted);
+      CHECK(h.stat().insert_failed == attempts - accepted);
+      CHECK(h.stat().drop == 0);
+      CHECK(h.broken() == "");
+    }
+  }
+  REQUIRE(checked >= 4);
+}
+
 TEST_CASE("of a full table early drop takes what is not ASSURED, near the new entry's bucket") {
   for_each_impl([](const impl& which) {
     host h(which, {.buckets = 1, .max_entries = 3});
@@ -241,6 +273,7 @@ TEST_CASE("the exit of a netns waits for its packets, and says which entries the
       s.net = 5;
       return s;
     };
+    REQUIRE(h.set("udp_timeout", "77", 5) == "");
     const skb neighbour = h.pass(request(1));
     h.pass(in_five(request(1)));
     skb held = h.in(in_five(request(1)));
@@ -265,6 +298,7 @@ TEST_CASE("the exit of a netns waits for its packets, and says which entries the
     CHECK(h.system().count() == 1);
     CHECK(h.pass(answer(1)).conn_id == neighbour.conn_id);
 
+    CHECK(h.sysctls(5)["nf_conntrack_udp_timeout"] == 30);    // with settings of its own
     CHECK(h.pass(in_five(request(1))).info == ctinfo::new_);  // the number serves a new netns
     CHECK(h.broken() == "");
   });

@@ -123,6 +123,9 @@ struct system_options {
   bool ftp_loose = false;              ///< also expect what an FTP offer says of a third host
   /// Track DCCP, as Linux did until 6.14; without, it is generic, as it is today.
   bool dccp = false;
+  /// False: a full table refuses, and nothing goes before its time. Linux has no such switch; it is
+  /// there to show what early drop is worth.
+  bool early_drop = true;
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.
@@ -149,14 +152,15 @@ class cpu {
   }
 
   /// Kills every entry in the table of which `chosen(copy)` says so, as `conntrack -D` with a
-  /// filter and `conntrack -F` do. Returns how many.
+  /// filter and `conntrack -F` do. Misses none that was there when it began, beside a resize too:
+  /// the two exclude each other. Not within a callback. Returns how many.
   virtual std::size_t kill_if(const std::function<bool(const conn&)>& chosen) = 0;
   /// Gives the unconfirmed entry of a packet another reply tuple, as NAT does between `in` and
   /// `confirm`. False: it has none, or it is too late.
   virtual bool alter_reply(skb& packet, const tuple& reply) noexcept = 0;
   /// One pass of a netns' exit: from the first on it takes no new entries; what is in the table is
   /// killed. Returns what is left: entries that packets, or children, still hold. Call again until
-  /// that is empty; then the number stands for a new netns.
+  /// that is empty; then the number stands for a new netns. Not within a callback.
   virtual std::vector<netns_holder> exit_netns(netns_id id) = 0;
 
   /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls
@@ -207,8 +211,9 @@ class ct_system {
   // Policy; a system without has none of it.
   /// Every sysctl with its value in that netns.
   virtual std::vector<sysctl> sysctls(netns_id) { return {}; }
-  /// Writes one; in force at once, for packets of other threads too. Empty, or one line that says
-  /// what is wrong and what to do.
+  /// Writes one; in force at once, for packets of other threads too. nf_conntrack_buckets is
+  /// cpu::resize; the calling thread may have a CPU, between two calls. Empty, or one line that
+  /// says what is wrong and what to do.
   [[nodiscard]] virtual std::string set_sysctl(netns_id,
                                                std::string_view name,
                                                std::string_view /*value*/) {

@@ -27,6 +27,7 @@ struct replay_arguments {
   bool stats = false;
   bool expectations = false;
   std::vector<std::string> helpers;
+  bool ftp_loose = false;
   bool acct = false;
   std::size_t buckets = system_options{}.buckets;
   std::string hash = "siphash";
@@ -270,6 +271,7 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .acct = arguments.acct,
                  .sysctls = sysctls_of(arguments.sysctls, impls, arguments.dccp),
                  .helpers = helper_rules(arguments.helpers),
+                 .ftp_loose = arguments.ftp_loose,
                  .dccp = arguments.dccp},
       .zone = {.id = arguments.zone},
       .events = arguments.events};
@@ -342,6 +344,9 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
   options.add_flag("--dccp",
                    arguments->dccp,
                    "track DCCP, as Linux did until 6.14 (today it is generic)");
+  options.add_flag("--ftp-loose",
+                   arguments->ftp_loose,
+                   "expect also what an FTP offer says of a third host (nf_conntrack_ftp loose=1)");
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
       ->check(CLI::Range(std::size_t{1}, buckets_max))

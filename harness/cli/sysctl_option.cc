@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string_view>
 
 namespace ct::harness {
@@ -71,9 +73,15 @@ std::vector<sysctl_setting> sysctls_of(std::span<const std::string> texts,
     }
     const sysctl_setting one = {text.substr(0, equals), text.substr(equals + 1)};
     expect_known(one.name, known);
-    const std::string error = judge->set_sysctl(0, one.name, one.value);
-    if (!error.empty()) throw usage_error("--sysctl " + error);
     settings.push_back(one);
+  }
+  try {
+    // As at boot: nf_conntrack_buckets, too, of a table that cannot be resized later.
+    (void)impls.front().make({.sysctls = settings});
+  } catch (const std::invalid_argument& error) {
+    throw usage_error(std::string("--") + error.what());
+  } catch (const std::bad_alloc&) {
+    throw usage_error("--sysctl: no memory for a table of these settings; give smaller numbers");
   }
   return settings;
 }

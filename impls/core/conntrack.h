@@ -56,6 +56,8 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -88,11 +90,11 @@ class conntrack {
   };
 
   explicit conntrack(const system_options& options)
-      : options_(options),
-        table_(table_options{.buckets = options.buckets}),
+      : options_(as_at_boot(options)),
+        table_(table_options{.buckets = options_.buckets}),
         hash_(options.hash, options.seed),
         helpers_(attachments_of(options)),
-        expects_(options.buckets, global_.expect_max, options.seed) {
+        expects_(options_.buckets, global_.expect_max, options.seed) {
     set_defaults();
     net(0);
   }
@@ -118,7 +120,8 @@ class conntrack {
   insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
   /// False: somebody else claimed it; or its destroy event was refused, and it waits unlinked.
   bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
-  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many.
+  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many. Misses none
+  /// that was in the table when it began: no resize runs meanwhile.
   template <class Chosen>
   std::size_t kill_if(cpu_state& cpu, Chosen&& chosen) noexcept;
   bool alter_reply(skb& s, const tuple& reply) noexcept;
@@ -139,8 +142,11 @@ class conntrack {
     return run_redelivery(cpu, in_net);
   }
   event_stat event_statistics() const noexcept;
-  resize_status resize(cpu_state& cpu, std::size_t buckets) noexcept {
-    return table_.resize(cpu.local, buckets);
+  /// Waits for walks that must miss nothing, and they for it.
+  resize_status resize(typename Table::local& local, std::size_t buckets) noexcept {
+    table_.quiescent(local);  // the lock may be held by one who waits for readers
+    const std::lock_guard guard(walk_lock_);
+    return table_.resize(local, buckets);
   }
 
   // Time.
@@ -157,6 +163,9 @@ class conntrack {
   // Policy.
   sysctl_target sysctls_of(netns& in_net) noexcept;
   const l4proto_list& l4protos() const noexcept { return l4protos_; }
+  [[nodiscard]] std::string set_sysctl(netns& in_net,
+                                       std::string_view name,
+                                       std::string_view value);
 
   // Looking in from outside.
   netns& net(netns_id id);
@@ -198,6 +207,7 @@ class conntrack {
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
   void set_defaults();
+  static system_options as_at_boot(system_options options);
   static void apply_rules(const skb& s) noexcept;
   void attach_helper(nf_conn& ct) noexcept;
   bool run_helper(cpu_state& cpu, nf_conn& ct, skb& s) noexcept;
@@ -240,6 +250,9 @@ class conntrack {
   gc_schedule gc_;
   // One redelivery worker at a time; taken inside gc_lock_.
   std::mutex redelivery_lock_;
+  // Held by a resize, and by a walk that must miss nothing; outermost of all locks. Not taken
+  // within a callback.
+  std::mutex walk_lock_;
   // Atomic: entries whose destroy event waits, in all netns.
   std::atomic<std::size_t> destroy_waiting_{0};
 };

@@ -66,10 +66,13 @@ bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
   return find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_).can_early_drop(ct);
 }
 
+/// Source: nf_ct_iterate_cleanup(), Linux 6.18, which keeps resizes out by a mutex since 5.15.
 template <ct::table Table>
 template <class Chosen>
 std::size_t conntrack<Table>::kill_if(cpu_state& cpu, Chosen&& chosen) noexcept {
   std::size_t killed = 0;
+  table_.quiescent(cpu.local);  // a resize that holds the lock may wait for readers
+  const std::lock_guard guard(walk_lock_);
   // The reply direction: a reply-only entry has no other.
   for_each(cpu, dir::reply, [&](nf_conn& ct) { killed += chosen(ct) && kill(cpu, ct) ? 1 : 0; });
   return killed;

@@ -128,6 +128,7 @@ bool conntrack<Table>::reserve(cpu_state& cpu, netns& in_net, const ct::key& for
   if (in_net.is_exiting.load(std::memory_order_relaxed)) return false;
   const std::size_t max = global_.max_entries;
   if (max == 0 || reserved <= max) return true;
+  if (!options_.early_drop) return false;
   if (early_drop(cpu, in_net, for_key.hash)) return true;
   early_drop_wanted_.store(true, std::memory_order_relaxed);  // relaxed: a hint for gc_worker
   return false;

@@ -29,6 +29,7 @@ struct definition {
   core::scope scope = scope::netns;
   std::uint64_t (*read)(const sysctl_target& from) = nullptr;
   void (*write)(sysctl_target& to, std::uint64_t value) = nullptr;
+  std::uint64_t min = 0;
 };
 
 template <auto Member>
@@ -123,8 +124,11 @@ constexpr std::array definitions = {
     definition{.name = "nf_conntrack_buckets",
                .unit = "buckets",
                .meaning = "size of the table",
+               .max = buckets_max,
                .scope = scope::all,
-               .read = [](const sysctl_target& from) { return from.buckets; }},
+               .read = [](const sysctl_target& from) { return from.buckets; },
+               .write = [](sysctl_target& to, std::uint64_t value) { to.wanted_buckets = value; },
+               .min = 1},
     on_off<&policy::checksum>("nf_conntrack_checksum", "verify checksums that nobody has verified"),
     number<&policy::log_invalid>("nf_conntrack_log_invalid",
                                  "",
@@ -216,13 +220,27 @@ const definition* find(std::string_view name, const sysctl_target& in) {
 
 }  // namespace
 
+std::string refusal_of(resize_status status, std::uint64_t wanted) {
+  const std::string line = "nf_conntrack_buckets=" + std::to_string(wanted) + ": ";
+  switch (status) {
+    case resize_status::resized:
+    case resize_status::same_size:
+      return {};
+    case resize_status::not_supported:
+      return line + "this table chooses its size by itself once it is made; leave it out";
+    case resize_status::no_memory:
+      return line + "no memory for so many; give a smaller number";
+  }
+  return {};
+}
+
 std::vector<sysctl> read_sysctls(const sysctl_target& from) {
   std::vector<sysctl> all;
   for (const definition& d : definitions) {
     if (!is_there(d, from)) continue;
     all.push_back({.name = d.name,
                    .value = d.read(from),
-                   .min = 0,
+                   .min = d.min,
                    .max = d.max,
                    .unit = d.unit,
                    .meaning = d.meaning,
@@ -243,9 +261,9 @@ std::string write_sysctl(sysctl_target& to, std::string_view name, std::string_v
   std::uint64_t parsed = 0;
   const char* const end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, parsed);
-  if (error != std::errc{} || stop != end || value.empty() || parsed > d->max) {
-    return shown + "=" + std::string(value) + ": give a number from 0 to " +
-           std::to_string(d->max) + (d->unit.empty() ? "" : " " + std::string(d->unit));
+  if (error != std::errc{} || stop != end || value.empty() || parsed < d->min || parsed > d->max) {
+    return shown + "=" + std::string(value) + ": give a number from " + std::to_string(d->min) +
+           " to " + std::to_string(d->max) + (d->unit.empty() ? "" : " " + std::string(d->unit));
   }
   d->write(to, parsed);
   return {};

@@ -62,14 +62,17 @@ struct settings {
   policy own;
   global_policy global{.expect_max = global_policy::default_expect_max(65536)};
   netns_id net = 0;
+  std::uint64_t buckets = 65536;
   bool dccp = false;
 
   sysctl_target target() {
-    return {.own = own, .global = global, .net = net, .count = 7, .buckets = 65536, .dccp = dccp};
+    return {.own = own, .global = global, .net = net, .count = 7, .buckets = buckets, .dccp = dccp};
   }
   std::string write(std::string_view name, std::string_view value) {
     sysctl_target to = target();
-    return write_sysctl(to, name, value);
+    const std::string error = write_sysctl(to, name, value);
+    buckets = to.wanted_buckets.value_or(buckets);
+    return error;
   }
   std::map<std::string, std::uint64_t> values() {
     std::map<std::string, std::uint64_t> all;
@@ -121,7 +124,11 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
       expected[name] = value;
       CHECK(s.values() == expected);
     }
-    const std::string range = "give a number from 0 to " + std::to_string(one.max);
+    const std::string range =
+        "give a number from " + std::to_string(one.min) + " to " + std::to_string(one.max);
+    if (one.min > 0) {
+      CHECK(s.write(name, std::to_string(one.min - 1)).find(name + "=0: " + range) == 0);
+    }
     const std::string above = std::to_string(one.max + 1);
     for (const std::string& wrong : {above,
                                      std::string("-1"),
@@ -136,7 +143,7 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
     }
     CHECK(s.values() == expected);
   }
-  CHECK(written == 44);
+  CHECK(written == 45);
 }
 
 TEST_CASE("a name may leave its prefixes out; an unknown one is named") {
@@ -151,6 +158,16 @@ TEST_CASE("a name may leave its prefixes out; an unknown one is named") {
     CHECK(s.write(wrong, "5").find("unknown sysctl '" + std::string(wrong) + "'") == 0);
   }
   CHECK(s.own.udp_timeout == seconds(7));
+}
+
+TEST_CASE("what a resize refuses is said in a line that names the number") {
+  CHECK(refusal_of(resize_status::resized, 100) == "");
+  CHECK(refusal_of(resize_status::same_size, 100) == "");
+  CHECK(refusal_of(resize_status::not_supported, 100) ==
+        "nf_conntrack_buckets=100: this table chooses its size by itself once it is made; "
+        "leave it out");
+  CHECK(refusal_of(resize_status::no_memory, 100) ==
+        "nf_conntrack_buckets=100: no memory for so many; give a smaller number");
 }
 
 TEST_CASE("what is one for all netns is set in netns 0 alone") {
