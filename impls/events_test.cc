@@ -252,6 +252,22 @@ TEST_CASE("nf_conntrack_events: never, always, or if somebody listened when the 
   });
 }
 
+TEST_CASE("what another packet left waiting at the winner is told with the merge") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    skb winner = h.in(request());
+    skb loser = h.in(request());
+    h.confirm(winner);
+    skb reply = h.in(answer());
+    CHECK(h.heard.bits() == std::vector<std::uint32_t>{new_bit});
+    h.confirm(loser);
+    CHECK(h.heard.bits() == std::vector<std::uint32_t>{new_bit, reply_bit});
+    h.confirm(reply);
+    CHECK(h.heard.taken.size() == 2);
+    for (skb* s : {&winner, &loser, &reply}) h.free(*s);
+  });
+}
+
 TEST_CASE("an entry that was born without a cache stays silent, changes on request included") {
   for_each_impl([](const impl& which) {
     host h(which);

@@ -140,6 +140,20 @@ TEST_CASE("the loser of a translated clash lives by its reply tuple for a fixed 
   });
 }
 
+TEST_CASE("a flush takes the reply-only entry of a resolved clash too") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    skb winner = h.in(request());
+    skb loser = h.in(request());
+    REQUIRE(h.cpu().alter_reply(loser, udp_tuple("192.0.2.99", 53, client, 4000)));
+    for (skb* s : {&winner, &loser}) h.confirm(*s);
+    for (skb* s : {&winner, &loser}) h.free(*s);
+    CHECK(h.system().count() == 2);
+    CHECK(h.cpu().kill_if([](const conn&) { return true; }) == 2);
+    CHECK(h.system().count() == 0);
+  });
+}
+
 TEST_CASE("a second loser with the same reply goes over to the reply-only entry, or is dropped") {
   constexpr const char* other_server = "192.0.2.99";
   for_each_impl([&](const impl& which) {
