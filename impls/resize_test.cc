@@ -209,6 +209,38 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("a flush beside resizes misses nothing, nor does the end of a netns") {
+  constexpr int rounds = 40;
+  for_each_resizable([&](const impl& which) {
+    const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
+    std::atomic<bool> is_over{false};
+    std::thread resizing([&] {
+      const std::unique_ptr<ct::cpu> cpu = system->attach();
+      while (!is_over) {
+        cpu->resize(1024);
+        cpu->resize(64);
+      }
+    });
+    const std::unique_ptr<ct::cpu> cpu = system->attach();
+    std::vector<tuple> many;
+    for (std::uint16_t port = 0; port < flows; ++port) many.push_back(flow(0, port));
+    std::size_t left = 0;
+    for (int round = 0; round < rounds; ++round) {
+      left += flows - cpu->create(many, long_s);
+      if (round % 2 == 0) {
+        left += flows - cpu->kill_if([](const conn&) { return true; });
+      } else {
+        left += cpu->exit_netns(0).size();
+      }
+    }
+    is_over = true;
+    resizing.join();
+    CHECK(left == 0);
+    CHECK(system->count() == 0);
+    CHECK(system->broken_invariant(*cpu) == "");
+  });
+}
+
 TEST_CASE("buckets() is what the last resize said, and a resize to that is none") {
   for_each_resizable([](const impl& which) {
     const std::unique_ptr<ct_system> system = which.make({.buckets = 64});

@@ -113,7 +113,8 @@ class conntrack {
   insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
   /// False: somebody else claimed it; or its destroy event was refused, and it waits unlinked.
   bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
-  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many.
+  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many. Beside a
+  /// resize it waits, so that it misses nothing.
   template <class Chosen>
   std::size_t kill_if(cpu_state& cpu, Chosen&& chosen) noexcept;
   bool alter_reply(skb& s, const tuple& reply) noexcept;
@@ -135,6 +136,7 @@ class conntrack {
   }
   event_stat event_statistics() const noexcept;
   resize_status resize(cpu_state& cpu, std::size_t buckets) noexcept {
+    const std::lock_guard guard(walk_lock_);
     return table_.resize(cpu.local, buckets);
   }
 
@@ -230,6 +232,11 @@ class conntrack {
   gc_schedule gc_;
   // One redelivery worker at a time; taken inside gc_lock_.
   std::mutex redelivery_lock_;
+
+  // A resize, or a walk that must not miss an entry: one at a time. Taken outside of every other
+  // lock, and of read sections: who holds it may be waiting for them to end.
+  // Source: nf_conntrack_mutex, Linux 6.18.
+  std::mutex walk_lock_;
   // Atomic: entries whose destroy event waits, in all netns.
   std::atomic<std::size_t> destroy_waiting_{0};
 };

@@ -74,6 +74,7 @@ bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
 template <ct::table Table>
 template <class Chosen>
 std::size_t conntrack<Table>::kill_if(cpu_state& cpu, Chosen&& chosen) noexcept {
+  const std::lock_guard guard(walk_lock_);
   std::size_t killed = 0;
   // The reply direction: a reply-only entry has no other.
   for_each(cpu, dir::reply, [&](nf_conn& ct) { killed += chosen(ct) && kill(cpu, ct) ? 1 : 0; });
