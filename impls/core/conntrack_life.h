@@ -93,7 +93,7 @@ netns& conntrack<Table>::net(netns_id id) {
   // appear in.
   const auto mix =
       static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
-  auto made = std::make_unique<netns>(id, mix, defaults_);
+  auto made = std::make_unique<netns>(id, mix, defaults_, listening_);
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
   if (slot.compare_exchange_strong(other,
