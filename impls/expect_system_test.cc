@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// Expectations in the life of entries, for every implementation: an FTP control connection whose
-/// every segment stands here.
+/// Expectations on two CPUs at once, for every implementation; what one shows stands in
+/// workloads/scenarios/.
 #include "impls/core/packet_suite.h"
 #include "spec/impl.h"
 
-#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
-#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,7 +21,6 @@ using build::bytes;
 using build::tcp_bit::ack;
 using build::tcp_bit::fin;
 using build::tcp_bit::psh;
-using build::tcp_bit::rst;
 using build::tcp_bit::syn;
 
 constexpr const char* client = "10.0.0.1";
@@ -39,8 +36,6 @@ system_options with_helper() {
 /// A system and one control connection through it.
 class ftp_session {
  public:
-  explicit ftp_session(const impl& which, const system_options& options = with_helper())
-      : ftp_session(which.make(options), 5000) {}
   ftp_session(std::shared_ptr<ct_system> system, std::uint16_t client_port)
       : system_(std::move(system)), cpu_(system_->attach()), client_port_(client_port) {}
 
@@ -107,13 +102,6 @@ class ftp_session {
   ct_system& system() { return *system_; }
   ct::cpu& cpu() { return *cpu_; }
   void wait(std::uint32_t jiffies) { cpu_->advance(system_->jiffies64() + jiffies); }
-  conn entry(std::uint64_t id) {
-    conn found;
-    system_->dump(*cpu_, [&](const conn& c) {
-      if (c.id == id) found = c;
-    });
-    return found;
-  }
   tuple control_tuple() const {
     tuple t;
     t.src.addr = build::addr(client);
@@ -148,30 +136,6 @@ void for_each_impl(Check&& check) {
   REQUIRE(checked >= 4);
 }
 
-TEST_CASE("an offer is expected from the other side, once, with its master") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    const skb port = ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    CHECK(port.verdict == verdict::accept);
-    REQUIRE(ftp.system().expectations().size() == 1);
-    const expect exp = ftp.system().expectations()[0];
-    CHECK(exp.master_id == port.conn_id);
-    CHECK(exp.helper == "ftp");
-    CHECK(exp.timeout_jiffies == 300 * static_cast<std::int32_t>(hz));
-
-    CHECK(ftp.data_syn(true, 20, 5121).info == ctinfo::new_);  // from the offering side
-    const skb data = ftp.data_syn(false, 20, 5121);
-    CHECK(data.info == ctinfo::related);
-    CHECK(ftp.entry(data.conn_id).master_id == port.conn_id);
-    CHECK(ftp.entry(data.conn_id).has(status::expected));
-    CHECK(ftp.entry(port.conn_id).use == 2);
-    CHECK(ftp.system().expectations().empty());
-    CHECK(ftp.data_syn(false, 21, 5121).info == ctinfo::new_);  // used up
-    CHECK(ftp.broken() == "");
-  });
-}
-
 /// The events of each entry's first message.
 class births final : public listener {
  public:
@@ -181,32 +145,6 @@ class births final : public listener {
   }
   std::map<std::uint64_t, std::uint32_t> bits;  // [id]
 };
-
-TEST_CASE("a master is born NEW with its helper, a child is born RELATED with its master's mark") {
-  for_each_impl([](const impl& which) {
-    births heard;
-    ftp_session ftp(which);
-    ftp.system().listen(0, &heard, all_events);
-    ftp.open();
-    const skb port = ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    tuple t = ftp.entry(port.conn_id).tuples[0];
-    REQUIRE(ftp.cpu().update(t, {.mark = 0x1234}) == update_status::updated);
-    const skb data = ftp.data_syn(false, 20, 5121);
-    ftp.system().listen(0, nullptr, 0);
-    REQUIRE(heard.bits.size() == 2);
-    const std::uint32_t of_birth =
-        bit(event::new_) | bit(event::related) | bit(event::helper) | bit(event::destroy);
-    CHECK((heard.bits[port.conn_id] & of_birth) == (bit(event::new_) | bit(event::helper)));
-    CHECK((heard.bits[data.conn_id] & of_birth) == bit(event::related));
-    CHECK(ftp.entry(data.conn_id).mark == 0x1234);
-    CHECK(ftp.entry(port.conn_id).has(status::helper));
-    ip_conntrack_stat stat;
-    for (const ip_conntrack_stat& row : ftp.system().statistics()) stat += row;
-    CHECK(stat.expect_create == 1);
-    CHECK(stat.expect_new == 1);
-    CHECK(stat.expect_delete == 1);
-  });
-}
 
 TEST_CASE("a third host does not fulfil what the server was expected to do") {
   for_each_impl([](const impl& which) {
@@ -265,135 +203,6 @@ TEST_CASE("each of several expectations is counted as gone in the jiffy of its o
     CHECK(deleted() == 1);
     one.wait(1);
     CHECK(deleted() == 2);
-  });
-}
-
-TEST_CASE("a reply about a data connection is ESTABLISHED, and the retransmitted SYN is RELATED") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    (void)ftp.say(false, "227 Entering Passive Mode (192,0,2,7,20,1).\r\n");
-    const skb data = ftp.data_syn(true, 6000, 5121);
-    CHECK(data.info == ctinfo::related);
-    CHECK(ftp.data_syn(true, 6000, 5121).info == ctinfo::related);
-    const skb answer =
-        ftp.tcp(false,
-                {.source_port = 5121, .dest_port = 6000, .seq = 99, .ack = 8, .flags = syn | ack});
-    CHECK(answer.info == ctinfo::established_reply);
-    CHECK(answer.conn_id == data.conn_id);
-    CHECK(
-        ftp.tcp(true, {.source_port = 6000, .dest_port = 5121, .seq = 8, .ack = 100, .flags = ack})
-            .info == ctinfo::established);
-  });
-}
-
-TEST_CASE("a new offer replaces the unused one, and an unused one expires") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    (void)ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    (void)ftp.say(true, "EPRT |1|10.0.0.1|5122|\r\n");
-    CHECK(ftp.system().expectations().size() == 1);
-    CHECK(ftp.data_syn(false, 20, 5121).info == ctinfo::new_);
-    ftp.wait(299 * hz);
-    (void)ftp.say(true, "NOOP\r\n");  // keeps the control connection
-    CHECK(ftp.system().expectations().size() == 1);
-    ftp.wait(1 * hz);
-    CHECK(ftp.system().expectations().empty());
-    CHECK(ftp.data_syn(false, 20, 5122).info == ctinfo::new_);
-    CHECK(ftp.broken() == "");
-  });
-}
-
-TEST_CASE("an offer that breaks off is dropped until it comes whole") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    const skb piece = ftp.say(true, "PORT 10,0,0,1,2");
-    CHECK(piece.verdict == verdict::drop);
-    CHECK(piece.info == ctinfo::established);
-    CHECK(std::string(piece.reason) == "ftp: an offer that breaks off");
-    CHECK(ftp.system().expectations().empty());
-    CHECK(ftp.say(true, "PORT 10,0,0,1,20,1\r\n").verdict == verdict::accept);
-    CHECK(ftp.system().expectations().size() == 1);
-  });
-}
-
-TEST_CASE("a line is read only where a line is known to begin") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    (void)ftp.segment(true, syn);
-    (void)ftp.segment(false, syn | ack);
-    (void)ftp.segment(true, ack);
-    (void)ftp.say(true, "PORT 10,0,0,1,20,1\r\n");  // the first of its direction
-    CHECK(ftp.system().expectations().empty());
-    (void)ftp.say(true, "NOOP");
-    (void)ftp.say(true, "PORT 10,0,0,1,20,1\r\n");  // behind what is no line's end
-    CHECK(ftp.system().expectations().empty());
-    (void)ftp.say(true, "NOOP\r\nPORT 10,0,0,1,20,1\r\n");  // within a segment
-    CHECK(ftp.system().expectations().empty());
-    (void)ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    CHECK(ftp.system().expectations().size() == 1);
-  });
-}
-
-TEST_CASE("what an offer says of a third host is expected only if loose") {
-  for_each_impl([](const impl& which) {
-    for (const bool is_loose : {false, true}) {
-      system_options options = with_helper();
-      options.ftp_loose = is_loose;
-      ftp_session ftp(which, options);
-      ftp.open();
-      CHECK(ftp.say(true, "PORT 10,0,0,99,20,1\r\n").verdict == verdict::accept);
-      const std::vector<expect> expected = ftp.system().expectations();
-      REQUIRE(expected.size() == (is_loose ? 1U : 0U));
-      if (is_loose) CHECK(expected[0].tuple.dst.addr == build::addr("10.0.0.99"));
-    }
-  });
-}
-
-TEST_CASE("a killed master takes its expectations along, but lives on while it has children") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    (void)ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    const skb data = ftp.data_syn(false, 20, 5121);
-    (void)ftp.say(true, "PORT 10,0,0,1,20,2\r\n");
-    CHECK(ftp.system().expectations().size() == 1);
-    CHECK(ftp.kill_control() == 1);
-    CHECK(ftp.system().expectations().empty());
-    CHECK(ftp.data_syn(false, 20, 5122).info == ctinfo::new_);
-    // The master is dying, and counted: its child holds it.
-    CHECK(ftp.system().count() == 3);
-    CHECK(ftp.entry(data.conn_id).master_id != 0);
-    CHECK(ftp.broken() == "");
-    ftp.wait(1000 * hz);  // the children expire
-    (void)ftp.cpu().gc_worker();
-    CHECK(ftp.system().count() == 0);
-    CHECK(ftp.broken() == "");
-  });
-}
-
-TEST_CASE("a matched packet that is dropped uses the expectation up and leaves nothing behind") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    const skb port = ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    const bytes ip =
-        build::ipv4({.src = server, .dst = client},
-                    build::tcp({.source_port = 20, .dest_port = 5121, .seq = 7, .flags = syn}));
-    skb s;
-    s.frame = ip;
-    s.wire_bytes = static_cast<std::uint32_t>(ip.size());
-    s.link = link_type::raw;
-    ftp.cpu().in({&s, 1});
-    CHECK(s.info == ctinfo::related);
-    CHECK(ftp.entry(port.conn_id).use == 2);
-    ftp.cpu().free_skb({&s, 1});
-    CHECK(ftp.entry(port.conn_id).use == 1);
-    CHECK(ftp.system().expectations().empty());
-    CHECK(ftp.system().count() == 1);
-    CHECK(ftp.broken() == "");
   });
 }
 

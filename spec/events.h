@@ -91,7 +91,7 @@ class listener {
 enum class events_mode : std::uint8_t {
   never = 0,
   always = 1,
-  if_listened = 2,  ///< if its netns has a listener at that moment; the kernel's default since 5.19
+  if_listened = 2,  ///< if any netns has a listener at that moment; the kernel's default since 5.19
 };
 
 /// Counters of a system's events, summed over netns.

@@ -71,6 +71,7 @@ struct description {
   build::icmp_fields icmp;
   build::bytes data;
   bool is_icmp_error = false;
+  bool is_bare = false;  ///< `proto N`: no header but what `data` gives
   std::optional<std::size_t> cut_at;
   struct byte_range {
     std::size_t begin = 0;
@@ -190,21 +191,24 @@ std::uint8_t protocol_of(word_reader& words, const std::string& name) {
 description describe(std::span<const std::string> text, const packet_lookup& lookup) {
   word_reader words(text);
   description d;
-  d.protonum = protocol_of(words, words.next("a protocol"));
+  const std::string& protocol = words.next("a protocol");
+  d.is_bare = protocol == "proto";
+  d.protonum = protocol_of(words, protocol);
   d.source = parse_endpoint(words.next("the source"));
   if (!words.take(">")) throw text_error("no > between the source and the destination");
   d.dest = parse_endpoint(words.next("the destination"));
   if (is_ipv6(d.source) != is_ipv6(d.dest)) {
     throw text_error("the source and the destination are of different families");
   }
-  const bool is_icmp = d.protonum == ipproto::icmp;
+  const bool is_icmp = d.protonum == ipproto::icmp && !d.is_bare;
+  const bool is_tcp = d.protonum == ipproto::tcp && !d.is_bare;
   if (is_icmp && is_ipv6(d.source)) d.protonum = ipproto::icmpv6;
-  if (d.protonum == ipproto::tcp) d.tcp.flags = flags_of(words.next("TCP flags"));
+  if (is_tcp) d.tcp.flags = flags_of(words.next("TCP flags"));
   while (!words.is_end()) {
     const std::string& field = words.next("a field");
     const bool is_read = read_context(words, field, d.with) || read_payload(words, field, d) ||
                          (is_icmp && read_icmp(words, field, lookup, d)) ||
-                         (d.protonum == ipproto::tcp && read_tcp(words, field, d));
+                         (is_tcp && read_tcp(words, field, d));
     if (!is_read) throw text_error("'" + field + "' is no field of such a packet");
   }
   return d;
@@ -212,6 +216,7 @@ description describe(std::span<const std::string> text, const packet_lookup& loo
 
 /// Its layer 4, and the two ids of its tuple.
 build::layer4 layer4_of(const description& d, std::uint16_t port, tuple& t) {
+  if (d.is_bare) return build::other(d.protonum, d.data);
   switch (d.protonum) {
     case ipproto::tcp: {
       build::tcp_fields fields = d.tcp;

@@ -7,6 +7,7 @@
 ///     icmp 10.9.9.9 > 10.0.0.1 unreachable about request
 ///     proto 253 10.0.0.1 > 192.0.2.7 data 8
 ///
+/// `proto N` adds no header, of TCP or UDP neither: `proto 17 ... data 3` is one that ends early.
 /// TCP flags are letters of FSRPAUEC, or `none`; `say "text"` in place of `data N` gives the
 /// payload. ICMP takes `type N code N` too; addresses decide between ICMP and ICMPv6. A source port
 /// may be a range, 1000-1019: a packet each. Behind all of them may stand `net N`, `zone N`,

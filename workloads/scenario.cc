@@ -12,7 +12,7 @@ namespace {
 letter letter_of(const std::string& name) {
   const auto* const at = std::ranges::find(guarantees, name, &guarantee::name);
   if (at == guarantees.end()) {
-    throw text_error("'" + name + "' is no letter; docs/guarantees.md has them, as F.2");
+    throw text_error("'" + name + "' is no letter; docs/guarantees.md has them, as F.2; or resize");
   }
   return at->letter;
 }
@@ -62,13 +62,21 @@ class scenario_reader {
     if (verb == "rule") {
       into_.rules.insert(into_.rules.end(), rest.begin(), rest.end());
     } else if (verb == "needs") {
-      for (const std::string& name : rest) into_.needs.push_back(letter_of(name));
+      for (const std::string& name : rest) read_need(name);
     } else if (verb == "with") {
       for (const std::string& word : rest) into_.with.push_back(setting_of(word));
     } else if (verb == "packet") {
       read_packet(rest);
     } else {
       read_step(words, text, number);
+    }
+  }
+
+  void read_need(const std::string& name) {
+    if (name == "resize") {
+      into_.needs_resize = true;
+    } else {
+      into_.needs.push_back(letter_of(name));
     }
   }
 

@@ -14,7 +14,8 @@
 ///       | udp 17 30 src=10.0.0.1 ...
 ///
 /// The comment on top is the scenario's title. `rule` names what it is about (docs/lifecycle.md),
-/// `with` gives options and sysctls, `needs` a letter that a table must promise to take part;
+/// `with` gives options and sysctls, `needs` what a table must promise to take part: a letter, or
+/// `resize`, that its size can be set;
 /// `packet` defines a packet (packet_text.h). Everything else is a step: a verb, its words, after
 /// -> its outcome; lines that begin with | are the lines that it must print. harness/scenario/ says
 /// what the verbs do.
@@ -48,6 +49,7 @@ struct scenario {
   std::string title;
   std::vector<std::string> rules;
   std::vector<letter> needs;
+  bool needs_resize = false;
   std::vector<sysctl_setting> with;
   std::map<std::string, std::vector<text_packet>, std::less<>> packets;
   std::vector<scenario_step> steps;

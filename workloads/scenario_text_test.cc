@@ -66,6 +66,16 @@ TEST_CASE("netns, zone, mark, policy and a cut stand behind the packet") {
   CHECK(p.ip.size() == 21);
 }
 
+TEST_CASE("a bare protocol has no header but its data, TCP and UDP too") {
+  const text_packet early = packet("proto 17 10.0.0.1 > 10.0.0.2 data 3");
+  CHECK(early.ip.size() == 23);
+  CHECK(early.tuple.dst.protonum == ipproto::udp);
+  CHECK(early.tuple.dst.id == 0);
+  CHECK(packet("proto 6 10.0.0.1 > 10.0.0.2 data 13").ip.size() == 33);
+  CHECK_THROWS_AS(packet("proto 6 10.0.0.1 > 10.0.0.2 S"), text_error);
+  CHECK_THROWS_AS(packet("proto 1 10.0.0.1 > 10.0.0.2 echo"), text_error);
+}
+
 TEST_CASE("a part of a packet is a fragment of it") {
   const text_packet whole = packet("udp 10.0.0.1:1 > 10.0.0.2:2 data 24");
   const text_packet end = packet("udp 10.0.0.1:1 > 10.0.0.2:2 data 24 part 16 99");
@@ -121,12 +131,13 @@ scenario read(const std::string& text) {
 
 TEST_CASE("a scenario has title, rules, options, packets, and steps with outcomes and lines") {
   const scenario s = read(
-      "# A title.\n# more\nrule a.b c\nneeds F.2\nwith buckets=8 udp_timeout=5\n"
+      "# A title.\n# more\nrule a.b c\nneeds F.2 resize\nwith buckets=8 udp_timeout=5\n"
       "packet p = udp 1.1.1.1:1 > 2.2.2.2:2\n\npass p -> NEW entry=new # so\nlist\n  | x  y\n"
       "  | z\nwait 3s\n");
   CHECK(s.title == "A title.");
   CHECK(s.rules == std::vector<std::string>{"a.b", "c"});
   CHECK(s.needs == std::vector<letter>{letter::f2});
+  CHECK(s.needs_resize);
   REQUIRE(s.with.size() == 2);
   CHECK(s.with[1].name == "udp_timeout");
   CHECK(s.packets.count("p") == 1);

@@ -40,6 +40,8 @@ class scenario_listener final : public listener {
   /// What was taken since the last call.
   std::vector<event_message> take() { return std::exchange(taken_, {}); }
   const event_ledger& books() const { return books_; }
+  /// It listened to everything before there was an entry, so its books must agree with letter H.1.
+  bool hears_all = false;
 
  private:
   const bool& is_refusing_;

@@ -8,6 +8,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -159,6 +160,12 @@ std::string run_step(scenario_host& host, const scenario_step& step) {
   return step.lines ? line_difference(*step.lines, was) : std::string();
 }
 
+/// Does it have a size to set? Only the system itself can say.
+bool can_resize(const impl& on) {
+  const std::unique_ptr<ct_system> system = on.make({.buckets = 1});
+  return system->attach()->resize(2) != resize_status::not_supported;
+}
+
 }  // namespace
 
 std::vector<std::string_view> scenario_verbs() {
@@ -169,7 +176,8 @@ std::vector<std::string_view> scenario_verbs() {
 
 bool takes_part(const workloads::scenario& what, const impl& on) {
   return !on.is_timing_only() &&
-         std::ranges::all_of(what.needs, [&](letter l) { return on.promises.has(l); });
+         std::ranges::all_of(what.needs, [&](letter l) { return on.promises.has(l); }) &&
+         (!what.needs_resize || can_resize(on));
 }
 
 std::string run_scenario(const workloads::scenario& what, const impl& on) {

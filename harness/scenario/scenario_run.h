@@ -24,7 +24,8 @@
 ///     listen [net N] [EVENT...]; unlisten [net N]; refuse; take
 ///     redeliver [net N]          -> delivered=N waiting=N congested=yes|no
 ///     list [net N] [acct]        prints the table as conntrack -L
-///     events [acct]              prints what was told since the last time, as conntrack -E
+///     events [bits] [acct]       prints what was told since the last time, as conntrack -E; bits:
+///                                with the events of each message ahead, as NEW|PROTOINFO
 ///     expectations               prints them as conntrack -L expect
 ///     count -> N; buckets -> N
 ///     stat, event-stat           -> KEY=N ...   a counter that is not named must be 0; KEY>=N too
@@ -34,7 +35,8 @@
 /// `entry=` names the first handle that had the same entry, `new` if none, `none` without entry.
 /// A source port range makes several packets; each must have the outcome. Printed lines are
 /// compared word by word. At the end whoever is left is freed, killed and told: then nothing may be
-/// left, no invariant be broken, and the listeners' books must agree with letter H.1.
+/// left, no invariant be broken, and the books of a listener that heard everything from the first
+/// entry on must agree with letter H.1. The timeout of an entry that is not confirmed says nothing.
 #pragma once
 
 #include "spec/impl.h"

@@ -8,6 +8,7 @@
 #include <array>
 #include <fmt/format.h>
 #include <limits>
+#include <set>
 #include <string_view>
 
 namespace ct::harness {
@@ -74,6 +75,16 @@ std::uint32_t event_mask(word_reader& words) {
   return mask == 0 ? all_events : mask;
 }
 
+/// NEW|PROTOINFO: what a message is about, which its line says in part.
+std::string event_names(std::uint32_t bits) {
+  std::vector<std::string_view> names;
+  for (std::size_t i = 0; i < event_count; ++i) {
+    const auto one = static_cast<event>(i);
+    if ((bits & bit(one)) != 0) names.push_back(name(one));
+  }
+  return fmt::format("{}", fmt::join(names, "|"));
+}
+
 /// KEY=NUMBER.
 std::pair<std::string, std::uint32_t> number_setting(const std::string& word) {
   const std::size_t equals = std::min(word.find('='), word.size());
@@ -130,7 +141,10 @@ observation scenario_host::update(word_reader& words) {
       throw text_error("'" + key + "' cannot be changed; timeout, mark, status and label can");
     }
   }
-  return {.words = {std::string(word_of(cpu_->update(tuples.front(), change)))}};
+  std::set<std::string_view> distinct;
+  for (const tuple& t : tuples) distinct.insert(word_of(cpu_->update(t, change)));
+  if (distinct.size() != 1) return {.words = {}, .failure = "not all of them have one answer"};
+  return {.words = {std::string(*distinct.begin())}};
 }
 
 observation scenario_host::set_sysctl(word_reader& words) {
@@ -175,12 +189,18 @@ scenario_listener& scenario_host::listener_of(netns_id net) {
 
 observation scenario_host::listen(word_reader& words) {
   const netns_id net = net_of(words);
-  system_->listen(net, &listener_of(net), event_mask(words));
+  const bool is_first = !listeners_.contains(net);
+  const std::uint32_t mask = event_mask(words);
+  scenario_listener& to = listener_of(net);
+  to.hears_all = is_first && mask == all_events && system_->count() == 0;
+  system_->listen(net, &to, mask);
   return {};
 }
 
 observation scenario_host::unlisten(word_reader& words) {
-  system_->listen(net_of(words), nullptr, 0);
+  const netns_id net = net_of(words);
+  listener_of(net).hears_all = false;
+  system_->listen(net, nullptr, 0);
   return {};
 }
 
@@ -203,12 +223,14 @@ observation scenario_host::redeliver(word_reader& words) {
 }
 
 observation scenario_host::events(word_reader& words) {
+  const bool has_bits = words.take("bits");
   const bool has_acct = words.take("acct");
   observation was{.words = {}};
   was.lines.emplace();
   for (auto& [net, told] : listeners_) {
     for (const event_message& message : told->take()) {
-      was.lines->push_back(conntrack_event_line(message, {.acct = has_acct}));
+      const std::string line = conntrack_event_line(message, {.acct = has_acct});
+      was.lines->push_back(has_bits ? event_names(message.bits) + " " + line : line);
     }
   }
   return was;

@@ -95,10 +95,41 @@ TEST_CASE("lines that are printed are compared one by one, blanks apart") {
   CHECK(is_found("pass request\nwait 1s\nlist\n | " + line + "\n", "was\n  udp 17 29"));
 }
 
+TEST_CASE("events come with their names ahead if they are asked for") {
+  const std::string line = "udp 17 30 src=10.0.0.1 dst=192.0.2.7 sport=4000 dport=53";
+  const std::string back = "src=192.0.2.7 dst=10.0.0.1 sport=53 dport=4000\n";
+  const std::string both = "listen\npass request\npass answer\n";
+  CHECK(result_of(both + "events bits\n | NEW [NEW] " + line + " [UNREPLIED] " + back +
+                  " | REPLY [UPDATE] " + line + " " + back + "events\n |\n") == "");
+  CHECK(is_found(both + "events bits\n | NEW|MARK [NEW] " + line + " [UNREPLIED] " + back,
+                 "was\n  NEW [NEW] udp"));
+  CHECK(is_found(both + "events\n | [NEW] " + line + " [UNREPLIED] " + back,
+                 "line 2: expected\n  no line\nwas\n  [UPDATE] udp"));
+}
+
+TEST_CASE("books are kept for whoever listened to everything from the first entry on") {
+  const std::string ends = "kill request -> 1\n";
+  CHECK(result_of("listen\npass request\n" + ends) == "");
+  CHECK(result_of("listen DESTROY\npass request\n" + ends) == "");
+  CHECK(result_of("pass request\nlisten\n" + ends, "with nf_conntrack_events=1\n") == "");
+}
+
+TEST_CASE("who has no size to set takes no part in a scenario that needs to set it") {
+  std::istringstream text("# A title.\nrule a\nneeds resize\ncount -> 0\n");
+  const scenario what = workloads::read_scenario(text, "x.scn");
+  CHECK(what.needs_resize);
+  for (const impl& on : implementations()) {
+    INFO(on.name);
+    CHECK(takes_part(what, on) == (!on.is_timing_only() && on.name != "tbb"));
+  }
+}
+
 TEST_CASE("packets of a port range must have one outcome") {
   const std::string head = "packet many = udp 10.0.0.1:4000-4002 > 192.0.2.7:53\n";
   CHECK(result_of("pass many -> NEW\ncount -> 3\n", head) == "");
   CHECK(is_found("pass request\npass answer\npass many\n", "packet 2 of 3 is 'NEW'", head));
+  CHECK(result_of("pass many\nupdate many mark=7 -> updated\nflush mark=7 -> 3\n", head) == "");
+  CHECK(is_found("pass request\nupdate many mark=7\n", "not all of them have one answer", head));
 }
 
 TEST_CASE("what makes no sense is refused with its line") {

@@ -243,6 +243,7 @@ class conntrack {
   std::atomic<std::uint64_t> clock_{initial_jiffies};
   std::array<std::atomic<netns*>, netns_max>
       nets_{};  // [id], made on first use, kept until the end
+  event_channel::listener_count listening_{0};
   std::atomic<std::uint64_t> gc_due_{initial_jiffies + hz};
   std::atomic<bool> early_drop_wanted_{false};  // no room was made near a bucket: gc_worker may
   // Guarded by gc_lock_: one gc_worker at a time, as the kernel's work item.

@@ -40,6 +40,9 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
     ++report.buckets;
     if (!table_.scan(cpu.local, bucket, want, take)) {
       report.next_run = gc_.end_exhausted(bucket, now());
+      // relaxed: see above. What a refusal allows is one run's; only one that follows at once goes
+      // on with it.
+      if (report.next_run != 0) early_drop_wanted_.store(false, std::memory_order_relaxed);
       return report;
     }
     if (gc_.is_late(now()) && bucket + 1 < table_.bucket_count()) {
@@ -52,14 +55,16 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
   return report;
 }
 
-/// While its netns is nearly full: what is not ASSURED, and what is ASSURED and closing.
+/// While its netns is nearly full: what is not ASSURED, and what is ASSURED and closing. The limit
+/// counts in whole hundreds: below 100 nothing goes.
 /// Source: gc_worker_can_early_drop(), Linux 6.18.
 template <ct::table Table>
 bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
   const std::size_t max = global_.max_entries;
   // relaxed: a limit, not an order.
   const std::size_t count = ct.net->count.load(std::memory_order_relaxed);
-  if (!ct.is_confirmed() || ct.has(status::dying) || max == 0 || count < max / 100 * 95) {
+  const std::size_t nearly_full = max / 100 * 95;
+  if (!ct.is_confirmed() || ct.has(status::dying) || nearly_full == 0 || count < nearly_full) {
     return false;
   }
   if (!ct.has(status::assured)) return true;

@@ -93,7 +93,7 @@ netns& conntrack<Table>::net(netns_id id) {
   // appear in.
   const auto mix =
       static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
-  auto made = std::make_unique<netns>(id, mix, defaults_);
+  auto made = std::make_unique<netns>(id, mix, defaults_, listening_);
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
   if (slot.compare_exchange_strong(other,
@@ -232,10 +232,13 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   if (ct == nullptr) return insert_status::refused;
   ct->timeout.store(seconds(timeout_s), std::memory_order_relaxed);  // relaxed: as in before_link()
   confirm_steps steps(jiffies64(), cpu.random.below(30), false);
-  const insert_status outcome = insert(cpu, *ct, steps);
+  const insert_status outcome = table_.insert(cpu.local, *ct, steps);
   if (outcome == insert_status::inserted) {
     ++cpu.stat->insert;
     deliver(*ct);
+  } else {  // no packet is lost: drop and insert_failed are not for requests
+    if (outcome == insert_status::chain_too_long) ++cpu.stat->chaintoolong;
+    in_net.lists[cpu.index].dying.add(*ct);
   }
   put(cpu, *ct);
   return outcome;

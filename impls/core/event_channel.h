@@ -43,12 +43,19 @@ class event_channel {
   static constexpr std::uint32_t budget = (10 * hz + 999) / 1000;
   static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
-  explicit event_channel(netns_id net) : net_(net) {}
+  /// How many netns of a system have a listener. An entry has events if anybody listens at its
+  /// birth, in whichever netns: in Linux a socket may hear them all.
+  using listener_count = std::atomic<std::uint32_t>;
+
+  event_channel(netns_id net, listener_count& listening) : net_(net), listening_(listening) {}
 
   /// Puts `to` (nullptr: nobody) in place of the listener. No delivery to the former one is under
   /// way when this returns.
   void listen(listener* to, std::uint32_t mask) noexcept {
     const std::lock_guard guard(listen_lock_);
+    // relaxed, both: a listener that comes in this moment may miss an entry.
+    if (to != nullptr) listening_.fetch_add(1, std::memory_order_relaxed);
+    if (listener_ != nullptr) listening_.fetch_sub(1, std::memory_order_relaxed);  // relaxed: ditto
     // (1) acq_rel: closes; who enters from now on turns back.
     state_.fetch_and(~open, std::memory_order_acq_rel);
     // (2) acquire; pairs with (5): what the last delivery did is done.
@@ -63,8 +70,8 @@ class event_channel {
   std::uint16_t mask_of_new(events_mode mode) const noexcept {
     const bool is_wanted =
         mode == events_mode::always ||
-        // relaxed: a listener that comes in this moment may miss this entry.
-        (mode == events_mode::if_listened && (state_.load(std::memory_order_relaxed) & open) != 0);
+        // relaxed: as in listen().
+        (mode == events_mode::if_listened && listening_.load(std::memory_order_relaxed) != 0);
     return is_wanted ? std::uint16_t{all_events} : std::uint16_t{0};
   }
 
@@ -161,6 +168,8 @@ class event_channel {
 
   // Immutable.
   const netns_id net_;
+  // Atomic, shared by the netns of a system.
+  listener_count& listening_;
   // Guarded by listen_lock_, and read while `state_` is open and counts the reader.
   std::mutex listen_lock_;
   listener* listener_ = nullptr;

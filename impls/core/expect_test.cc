@@ -112,8 +112,12 @@ struct world {
   }
 
   core::policy policy;
-  netns net{0, 11, policy};
-  netns other_net{1, 11, policy};  // the same mix, so that only the comparison tells them apart
+  event_channel::listener_count listening{0};
+  netns net{0, 11, policy, listening};
+  netns other_net{1,
+                  11,
+                  policy,
+                  listening};  // the same mix, so that only the comparison tells them apart
   std::vector<std::unique_ptr<nf_conn>> masters;
   cpu_statistics stat;
   std::uint32_t now = 0xffff'ff00;  // every timeout crosses the wrap

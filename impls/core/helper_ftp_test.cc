@@ -91,7 +91,8 @@ class control {
     ct.hash_node(d).set(k, d);
   }
   core::policy policy_;
-  netns net_{0, 3, policy_};
+  event_channel::listener_count listening_{0};
+  netns net_{0, 3, policy_, listening_};
 };
 
 constexpr const char* offer = "PORT 10,0,0,1,20,1\r\n";

@@ -30,8 +30,11 @@ struct netns {
     entry_list dying;
   };
 
-  netns(netns_id number, std::uint32_t mix, const core::policy& settings)
-      : id(number), hash_mix(mix), policy(settings), events(number) {}
+  netns(netns_id number,
+        std::uint32_t mix,
+        const core::policy& settings,
+        event_channel::listener_count& listening)
+      : id(number), hash_mix(mix), policy(settings), events(number, listening) {}
 
   // Immutable.
   const netns_id id;

@@ -216,3 +216,44 @@ def machine_path(tree):
             if found := private.search(line):
                 yield at(path, number, f"{found.group()} is a path of one machine",
                          "write it relative to the root")
+
+
+LIFE_CYCLE = "docs/lifecycle.md"
+ROW = re.compile(r"\| ([a-z_]+\.[a-z.-]+) \| .* \| ?(.*?) ?\|$")
+
+
+@rule(
+    good=[
+        {LIFE_CYCLE: "| rule | what | who |\n| a.b | x | one, two |\n| a.c | y | a_test.cc, threads |\n",
+         "workloads/scenarios/one.scn": "# One.\nrule a.b\n",
+         "workloads/scenarios/two.scn": "rule a.b # again\n"},
+    ],
+    bad=[
+        (f"{LIFE_CYCLE}:2", {LIFE_CYCLE: "\n| a.b | x | |\n"}),
+        (f"{LIFE_CYCLE}:1", {LIFE_CYCLE: "| a.b | x | gone |\n"}),
+        ("workloads/scenarios/a.scn:2", {LIFE_CYCLE: "", "workloads/scenarios/a.scn": "# A.\nrule a.b\n"}),
+        ("workloads/scenarios/a.scn:1", {LIFE_CYCLE: "| a.b | x | b_test.cc |\n",
+                                         "workloads/scenarios/a.scn": "rule a.b\n"}),
+    ],
+)
+def life_cycle(tree):
+    """Each rule of the life cycle has a scenario or says who else checks it; each scenario has its rule."""
+    rows = {found[1]: (number, found[2])
+            for number, line in enumerate((tree.files.get(LIFE_CYCLE) or "").split("\n"), 1)
+            if (found := ROW.match(line))}
+    served = set()
+    for path in tree.paths(".scn"):
+        if not path.startswith("workloads/scenarios/"):
+            continue
+        name = os.path.basename(path)[:-len(".scn")]
+        for number, line in enumerate(tree.files[path].split("\n"), 1):
+            words = line.split("#")[0].split()
+            for one in words[1:] if words[:1] == ["rule"] else ():
+                served.add(one)
+                if one not in rows:
+                    yield at(path, number, f"{LIFE_CYCLE} has no rule {one}", "add its row")
+                elif not re.search(rf"\b{name}\b", rows[one][1]):
+                    yield at(path, number, f"the row of {one} does not name it", f"add it in {LIFE_CYCLE}")
+    for one, (number, who) in rows.items():
+        if one not in served and not re.search(r"tests?\b|suite", who):
+            yield at(LIFE_CYCLE, number, f"nobody checks {one}", "write a scenario, or say who does")
