@@ -54,6 +54,7 @@ struct verb {
   /// Adds the verb's options to its subcommand; the returned function owns what they are parsed
   /// into.
   std::function<outcome(const context&)> (*add)(CLI::App& options);
+  bool drives = true;  ///< makes the implementations that are chosen, which must be able to run
 };
 
 /// Every verb, in the order in which help shows them.

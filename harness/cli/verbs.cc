@@ -8,10 +8,11 @@ namespace ct::harness {
 
 std::span<const verb> verbs() {
   static constexpr std::array<verb, 6> list = {{
-      {"list", "which implementations and verbs are there?", add_list},
+      {"list", "which implementations and verbs are there?", add_list, false},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
-       add_doctor},
+       add_doctor,
+       false},
       {"replay", "what does each implementation make of this traffic? do they agree?", add_replay},
       {"scenario", "does each implementation do what these scenarios say?", add_scenario},
       {"flood",
