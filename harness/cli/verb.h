@@ -66,5 +66,6 @@ std::function<outcome(const context&)> add_replay(CLI::App& options);
 std::function<outcome(const context&)> add_scenario(CLI::App& options);
 std::function<outcome(const context&)> add_flood(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
+std::function<outcome(const context&)> add_conform(CLI::App& options);
 
 }  // namespace ct::harness

@@ -7,7 +7,7 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 6> list = {{
+  static constexpr std::array<verb, 7> list = {{
       {"list", "which implementations and verbs are there?", add_list, false},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
@@ -18,6 +18,10 @@ std::span<const verb> verbs() {
       {"flood",
        "the table is full: who still gets through, with and without early drop?",
        add_flood},
+      {"conform",
+       "does it agree with the live Linux kernel, packet by packet?",
+       add_conform,
+       false},
       {"bench", "how fast is each implementation, while every answer is right?", add_bench},
   }};
   return list;

@@ -292,7 +292,8 @@ void live_cpu::in_one(skb& s) noexcept {
                                           request_code(zone_id, mark));
   owner_.is_broken_ |= done.is_broken;
   if (!done.came_back) {
-    s.verdict = verdict::drop;
+    // A fragment waits for others, or was dropped: Linux does not say which.
+    s.verdict = found.is_fragment ? verdict::stolen : verdict::drop;
     s.reason = done.is_broken ? live_system::broken_text : "linux: did not come back";
     return;
   }
