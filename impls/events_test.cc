@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// The checker of letter H.1 judged by planted faults, and what a listener that looks up finds;
-/// what is told of what stands in workloads/scenarios/.
+/// The checker of letter H.1 judged by planted faults, and what a listener finds that looks up.
+/// What is told of what stands in workloads/scenarios/.
 #include "impls/core/event_suite.h"
 
 #include <catch2/catch.hpp>

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -88,13 +89,17 @@ class ftp_session {
   ct_system& system() { return *system_; }
   ct::cpu& cpu() { return *cpu_; }
   void wait(std::uint32_t jiffies) { cpu_->advance(system_->jiffies64() + jiffies); }
-  std::size_t kill_control() {
+  tuple control_tuple() const {
     tuple t;
     t.src.addr = build::addr(client);
     t.src.id = client_port_;
     t.dst.addr = build::addr(server);
     t.dst.id = 21;
     t.dst.protonum = ipproto::tcp;
+    return t;
+  }
+  std::size_t kill_control() {
+    const tuple t = control_tuple();
     return cpu_->kill({&t, 1});
   }
   std::string broken() { return system_->broken_invariant(*cpu_); }
@@ -117,6 +122,16 @@ void for_each_impl(Check&& check) {
   }
   REQUIRE(checked >= 4);
 }
+
+/// The events of each entry's first message.
+class births final : public listener {
+ public:
+  bool deliver(const event_message& m) noexcept override {
+    bits.emplace(m.entry.id, m.bits);
+    return true;
+  }
+  std::map<std::uint64_t, std::uint32_t> bits;  // [id]
+};
 
 /// Offers on one CPU, and their masters' ends; packets that fulfil them, or come too late, on
 /// another one. Whoever wins, nothing is left in the end.

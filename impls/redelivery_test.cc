@@ -3,6 +3,7 @@
 /// registered implementation that stores anything.
 #include "impls/core/event_suite.h"
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <memory>
@@ -46,9 +47,30 @@ TEST_CASE("a refused destroy event keeps the entry, out of the table, until it i
     CHECK(h.waiting() == 0);
     CHECK(h.system().count() == 1);
     CHECK(h.heard.bits() == std::vector<std::uint32_t>{new_bit, new_bit, destroy_bit});
+    CHECK(h.system().event_statistics().delivered == h.heard.taken.size());
+    CHECK(h.system().event_statistics().refused == h.heard.refused);
     CHECK(h.heard.books.finding() == "");
     CHECK(h.lost() == "");
     CHECK(h.broken() == "");
+  });
+}
+
+TEST_CASE("a second refusal does not put off the first one's redelivery") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    h.heard.refuses = [](const event_message& m) { return m.has(event::destroy); };
+    h.pass(request(1));
+    h.pass(request(2));
+    const std::array keys = {udp_tuple(1), udp_tuple(2)};
+    CHECK(h.cpu().kill({&keys[0], 1}) == 0);
+    h.wait(hz / 2);
+    CHECK(h.cpu().kill({&keys[1], 1}) == 0);
+    h.heard.refuses = nullptr;
+    h.wait(hz / 2 - 1);
+    CHECK(h.waiting() == 2);
+    h.wait(1);
+    CHECK(h.waiting() == 0);
+    CHECK(h.lost() == "");
   });
 }
 

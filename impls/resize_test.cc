@@ -209,38 +209,6 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("a flush beside resizes misses nothing, nor does the end of a netns") {
-  constexpr int rounds = 40;
-  for_each_resizable([&](const impl& which) {
-    const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
-    std::atomic<bool> is_over{false};
-    std::thread resizing([&] {
-      const std::unique_ptr<ct::cpu> cpu = system->attach();
-      while (!is_over) {
-        cpu->resize(1024);
-        cpu->resize(64);
-      }
-    });
-    const std::unique_ptr<ct::cpu> cpu = system->attach();
-    std::vector<tuple> many;
-    for (std::uint16_t port = 0; port < flows; ++port) many.push_back(flow(0, port));
-    std::size_t left = 0;
-    for (int round = 0; round < rounds; ++round) {
-      left += flows - cpu->create(many, long_s);
-      if (round % 2 == 0) {
-        left += flows - cpu->kill_if([](const conn&) { return true; });
-      } else {
-        left += cpu->exit_netns(0).size();
-      }
-    }
-    is_over = true;
-    resizing.join();
-    CHECK(left == 0);
-    CHECK(system->count() == 0);
-    CHECK(system->broken_invariant(*cpu) == "");
-  });
-}
-
 TEST_CASE("buckets() is what the last resize said, and a resize to that is none") {
   for_each_resizable([](const impl& which) {
     const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
@@ -255,6 +223,157 @@ TEST_CASE("buckets() is what the last resize said, and a resize to that is none"
     const resize_status huge = cpu->resize(buckets_max + 1);
     CHECK((huge == resize_status::no_memory || huge == resize_status::not_supported));
     CHECK(system->broken_invariant(*cpu) == "");
+  });
+}
+
+TEST_CASE("nf_conntrack_buckets resizes, from netns 0 alone, at boot in every table") {
+  for_each_resizable([](const impl& which) {
+    const std::unique_ptr<ct_system> system =
+        which.make({.buckets = 64, .sysctls = {{"nf_conntrack_buckets", "300"}}});
+    const std::unique_ptr<ct::cpu> cpu = system->attach();  // this thread is a reader already
+    CHECK(system->buckets() >= 300);
+    const tuple kept = flow(0, 1);
+    REQUIRE(cpu->create({&kept, 1}, long_s) == 1);
+    const std::size_t rows = system->statistics().size();
+    const std::string said = system->set_sysctl(0, "nf_conntrack_buckets", "1000");
+    if (cpu->resize(1000) == resize_status::not_supported) {
+      CHECK(said ==
+            "nf_conntrack_buckets=1000: this table chooses its size by itself once it is made; "
+            "leave it out");
+      CHECK(system->buckets() < 1000);
+    } else {
+      CHECK(said == "");
+      CHECK(system->buckets() >= 1000);
+      CHECK(system->set_sysctl(0, "net.netfilter.nf_conntrack_buckets", "1000") == "");
+    }
+    const std::size_t before = system->buckets();
+    CHECK(system->set_sysctl(1, "nf_conntrack_buckets", "64") ==
+          "nf_conntrack_buckets is one for all netns; set it in netns 0");
+    for (const char* wrong : {"0", "-1", "268435456", "x"}) {
+      CHECK(system->set_sysctl(0, "nf_conntrack_buckets", wrong) ==
+            "nf_conntrack_buckets=" + std::string(wrong) +
+                ": give a number from 1 to 268435455 buckets");
+    }
+    CHECK(system->buckets() == before);
+    CHECK(system->statistics().size() == rows);  // no CPU was attached for it
+    CHECK(cpu->kill({&kept, 1}) == 1);
+    CHECK(system->broken_invariant(*cpu) == "");
+    CHECK_THROWS_WITH(which.make({.sysctls = {{"nf_conntrack_buckets", "0"}}}),
+                      Catch::Contains("give a number from 1"));
+  });
+}
+
+/// Somebody who resizes all the time, alternating between two sizes, until it ends.
+class restless {
+ public:
+  explicit restless(ct_system& system)
+      : thread_([this, &system] {
+          const std::unique_ptr<ct::cpu> cpu = system.attach();
+          // relaxed: an end, not an order
+          for (std::size_t to = 4096; !is_over_.load(std::memory_order_relaxed); to ^= 4096 ^ 64) {
+            cpu->resize(to);
+            times_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a tally
+          }
+        }) {}
+  ~restless() {
+    is_over_.store(true, std::memory_order_relaxed);  // relaxed: an end, not an order
+    thread_.join();
+  }
+  /// Until it has resized once more.
+  void wait() const {
+    const int before = times_.load(std::memory_order_relaxed);  // relaxed: a tally
+    // relaxed: as above
+    while (times_.load(std::memory_order_relaxed) == before) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<bool> is_over_{false};
+  std::atomic<int> times_{0};
+  std::thread thread_;  // last: it uses the others
+};
+
+TEST_CASE("a flush beside resizes leaves nothing that is older than it") {
+  constexpr int rounds = 60;
+  for_each_resizable([](const impl& which) {
+    const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
+    const std::unique_ptr<ct::cpu> cpu = system->attach();
+    std::vector<tuple> old;
+    for (std::uint16_t port = 0; port < flows; ++port) old.push_back(flow(0, port));
+    const restless other(*system);
+    std::size_t left = 0;
+    for (int round = 0; round < rounds; ++round) {
+      REQUIRE(cpu->create(old, long_s) == flows);
+      other.wait();
+      if (cpu->kill_if([](const conn&) { return true; }) != flows) ++left;
+      left += system->count();
+      cpu->kill_if([](const conn&) { return true; });
+    }
+    CHECK(left == 0);
+    CHECK(system->count() == 0);
+  });
+}
+
+TEST_CASE("a flush beside resizes and newcomers takes each that was there, and no other twice") {
+  for_each_resizable([](const impl& which) {
+    const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
+    const std::unique_ptr<ct::cpu> cpu = system->attach();
+    std::vector<tuple> mine;
+    for (std::uint16_t port = 0; port < flows; ++port) mine.push_back(flow(0, port));
+    const restless other(*system);
+    std::atomic<bool> is_over{false};
+    std::thread newcomers([&] {
+      const std::unique_ptr<ct::cpu> on = system->attach();
+      for (std::uint16_t port = 0; !is_over; port = static_cast<std::uint16_t>(port + 1) % flows) {
+        const tuple t = flow(1, port);
+        on->create({&t, 1}, long_s);  // refused while its last life is not flushed
+      }
+    });
+    std::size_t wrong = 0;
+    for (int round = 0; round < 30; ++round) {
+      wrong += cpu->create(mine, long_s) == flows ? 0 : 1;
+      other.wait();
+      std::map<std::uint64_t, int> shown;
+      cpu->kill_if([&](const conn& c) {
+        ++shown[c.id];
+        return true;
+      });
+      std::size_t old = 0;
+      system->dump(*cpu,
+                   [&](const conn& c) { old += c.tuples[0].src.addr == mine[0].src.addr ? 1 : 0; });
+      wrong += old;
+      for (const auto& [id, times] : shown) wrong += times == 1 ? 0 : 1;
+    }
+    is_over = true;
+    newcomers.join();
+    CHECK(wrong == 0);
+    cpu->kill_if([](const conn&) { return true; });
+    CHECK(system->count() == 0);
+    CHECK(system->broken_invariant(*cpu) == "");
+  });
+}
+
+TEST_CASE("the exit of a netns beside resizes is complete at its first pass") {
+  for_each_resizable([](const impl& which) {
+    const std::unique_ptr<ct_system> system = which.make({.buckets = 64});
+    const std::unique_ptr<ct::cpu> cpu = system->attach();
+    std::vector<bytes> packets;
+    for (std::uint16_t port = 0; port < flows; ++port) {
+      packets.push_back(packet_of(0, port, dir::original));
+    }
+    const restless other(*system);
+    std::size_t left = 0;
+    for (int round = 0; round < 30; ++round) {
+      for (const bytes& ip : packets) {
+        skb s = skb_of(ip);
+        s.net = 5;
+        cpu->pass({&s, 1});
+      }
+      other.wait();
+      left += cpu->exit_netns(5).size();
+      while (!cpu->exit_netns(5).empty()) std::this_thread::yield();
+    }
+    CHECK(left == 0);
+    CHECK(system->count() == 0);
   });
 }
 

@@ -47,8 +47,19 @@ enum class link_type : std::uint16_t {
   linux_sll2 = 276,
 };
 
-/// What happens to a packet after conntrack: NF_ACCEPT or NF_DROP.
-enum class verdict : std::uint8_t { accept, drop };
+/// What is known of a packet's transport checksum when it arrives: the word of who received it.
+enum class ip_summed : std::uint8_t {
+  none,         ///< CHECKSUM_NONE: nobody has looked; nf_conntrack_checksum says whether we do
+  unnecessary,  ///< CHECKSUM_UNNECESSARY: it is right, or not there yet
+};
+
+/// What happens to a packet after conntrack: NF_ACCEPT, NF_DROP or NF_STOLEN.
+enum class verdict : std::uint8_t {
+  accept,
+  drop,
+  stolen,  ///< a fragment that waits for others; the packet that they make goes on with the last
+           ///< one
+};
 
 /// A packet on its way through a system. The first group is given, the second is written by the
 /// system.
@@ -59,11 +70,14 @@ struct skb {
   link_type link = link_type::ethernet;
   netns_id net = 0;
   ct::zone zone{};
+  ct::ip_summed ip_summed = ct::ip_summed::none;
   std::uint64_t jiffies64 =
       0;  ///< arrival; the clock advances to it in `pass` (0: leave the clock)
   std::optional<std::uint32_t> ct_mark{};    ///< a rule sets the entry's mark to it, after `in`
   const timeout_policy* timeouts = nullptr;  ///< a rule gives it to the entry that this one makes
 
+  /// The packet that this fragment completed, as IP; what is tracked in place of the frame.
+  std::shared_ptr<const std::vector<std::byte>> whole{};
   void* nfct = nullptr;       ///< the entry, referenced by this packet; opaque
   std::uint64_t conn_id = 0;  ///< id of that entry, 0 for none
   ctinfo info = ctinfo::invalid;
@@ -107,6 +121,11 @@ struct system_options {
   std::vector<sysctl_setting> sysctls{};
   std::vector<helper_rule> helpers{};  ///< as rules attach them; none by default, as in Linux
   bool ftp_loose = false;              ///< also expect what an FTP offer says of a third host
+  /// Track DCCP, as Linux did until 6.14; without, it is generic, as it is today.
+  bool dccp = false;
+  /// False: a full table refuses, and nothing goes before its time. Linux has no such switch; it is
+  /// there to show what early drop is worth.
+  bool early_drop = true;
 };
 
 /// One packet-processing CPU. Not shared between threads; detached by destruction.
@@ -133,14 +152,15 @@ class cpu {
   }
 
   /// Kills every entry in the table of which `chosen(copy)` says so, as `conntrack -D` with a
-  /// filter and `conntrack -F` do. Returns how many.
+  /// filter and `conntrack -F` do. Misses none that was there when it began, beside a resize too:
+  /// the two exclude each other. Not within a callback. Returns how many.
   virtual std::size_t kill_if(const std::function<bool(const conn&)>& chosen) = 0;
   /// Gives the unconfirmed entry of a packet another reply tuple, as NAT does between `in` and
   /// `confirm`. False: it has none, or it is too late.
   virtual bool alter_reply(skb& packet, const tuple& reply) noexcept = 0;
   /// One pass of a netns' exit: from the first on it takes no new entries; what is in the table is
   /// killed. Returns what is left: entries that packets, or children, still hold. Call again until
-  /// that is empty; then the number stands for a new netns.
+  /// that is empty; then the number stands for a new netns. Not within a callback.
   virtual std::vector<netns_holder> exit_netns(netns_id id) = 0;
 
   /// Moves the clock forward to `jiffies64` (never back) and runs gc_worker as often as it falls
@@ -191,8 +211,9 @@ class ct_system {
   // Policy; a system without has none of it.
   /// Every sysctl with its value in that netns.
   virtual std::vector<sysctl> sysctls(netns_id) { return {}; }
-  /// Writes one; in force at once, for packets of other threads too. Empty, or one line that says
-  /// what is wrong and what to do.
+  /// Writes one; in force at once, for packets of other threads too. nf_conntrack_buckets is
+  /// cpu::resize; the calling thread may have a CPU, between two calls. Empty, or one line that
+  /// says what is wrong and what to do.
   [[nodiscard]] virtual std::string set_sysctl(netns_id,
                                                std::string_view name,
                                                std::string_view /*value*/) {
@@ -210,6 +231,15 @@ class ct_system {
     error = "timeout policies do not exist in this system; leave them out";
     return nullptr;
   }
+  /// Makes the two directions of a PPTP tunnel known to a netns, as its control connection agrees
+  /// on them: GRE tuples with a call id on either side, by which a packet, which carries only its
+  /// receiver's, is brought to one entry. True: known, now or before. False: one of them is known
+  /// with another source key, or this system has no such map.
+  virtual bool add_gre_keys(netns_id, const tuple& /*original*/, const tuple& /*reply*/) {
+    return false;
+  }
+  /// The tunnel's control connection is gone; its entries stay until they expire.
+  virtual void remove_gre_keys(netns_id, const tuple& /*original*/, const tuple& /*reply*/) {}
   /// At rest, no packet in flight: empty, or the invariant that does not hold.
   virtual std::string broken_invariant(cpu& on) = 0;
 };

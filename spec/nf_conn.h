@@ -2,7 +2,8 @@
 /// What an observer may know of a tracked connection: status bits, ctinfo, protocol states,
 /// counters, and `conn`, one line of a dump. Names and numbers are the kernel's.
 ///
-/// Source: include/uapi/linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h, Linux 6.18.
+/// Source: include/uapi/linux/netfilter/nf_conntrack_common.h, nf_conntrack_tcp.h and
+/// nf_conntrack_sctp.h, Linux 6.18; nf_conntrack_dccp.h, Linux 5.10.
 #pragma once
 
 #include "spec/policy.h"
@@ -99,6 +100,64 @@ constexpr std::string_view name(tcp_state state) {
   return at < names.size() ? names[at] : "INVALID";
 }
 
+/// States of the SCTP tracker, numbered as the kernel's; `max` marks an invalid transition.
+enum class sctp_state : std::uint8_t {
+  none = 0,
+  closed = 1,
+  cookie_wait = 2,
+  cookie_echoed = 3,
+  established = 4,
+  shutdown_sent = 5,
+  shutdown_recd = 6,
+  shutdown_ack_sent = 7,
+  heartbeat_sent = 8,
+  max = 9,
+};
+
+/// As `conntrack -L` prints them.
+constexpr std::string_view name(sctp_state state) {
+  constexpr std::array<std::string_view, 9> names = {"NONE",
+                                                     "CLOSED",
+                                                     "COOKIE_WAIT",
+                                                     "COOKIE_ECHOED",
+                                                     "ESTABLISHED",
+                                                     "SHUTDOWN_SENT",
+                                                     "SHUTDOWN_RECD",
+                                                     "SHUTDOWN_ACK_SENT",
+                                                     "HEARTBEAT_SENT"};
+  const auto at = static_cast<std::size_t>(state);
+  return at < names.size() ? names[at] : "INVALID";
+}
+
+/// States of the DCCP tracker, numbered as in Linux 5.10; `ignore` and `invalid` mark transitions.
+enum class dccp_state : std::uint8_t {
+  none = 0,
+  request = 1,
+  respond = 2,
+  partopen = 3,
+  open = 4,
+  closereq = 5,
+  closing = 6,
+  timewait = 7,
+  ignore = 8,
+  invalid = 9,
+};
+
+/// As `conntrack -L` prints them.
+constexpr std::string_view name(dccp_state state) {
+  constexpr std::array<std::string_view, 10> names = {"NONE",
+                                                      "REQUEST",
+                                                      "RESPOND",
+                                                      "PARTOPEN",
+                                                      "OPEN",
+                                                      "CLOSEREQ",
+                                                      "CLOSING",
+                                                      "TIMEWAIT",
+                                                      "IGNORE",
+                                                      "INVALID"};
+  return names[static_cast<std::size_t>(state)];
+}
+
 /// Counters of one CPU, the columns of `conntrack -S`.
 struct ip_conntrack_stat {
   std::uint64_t found = 0;           ///< a tuple that was asked for was taken already
@@ -146,6 +205,8 @@ struct conn {
   netns_id net = 0;
   ct::zone zone{};
   tcp_state tcp = tcp_state::none;         ///< TCP only
+  sctp_state sctp = sctp_state::none;      ///< SCTP only
+  dccp_state dccp = dccp_state::none;      ///< DCCP only, where it is tracked
   std::array<std::uint64_t, 2> packets{};  ///< [dir], zero unless it has_acct
   std::array<std::uint64_t, 2> bytes{};    ///< [dir], whole layer-3 lengths
   bool has_acct = false;                   ///< made while nf_conntrack_acct was on

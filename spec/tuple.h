@@ -30,7 +30,11 @@ namespace ipproto {
 inline constexpr std::uint8_t icmp = 1;
 inline constexpr std::uint8_t tcp = 6;
 inline constexpr std::uint8_t udp = 17;
+inline constexpr std::uint8_t dccp = 33;  ///< if the system tracks it
+inline constexpr std::uint8_t gre = 47;
 inline constexpr std::uint8_t icmpv6 = 58;
+inline constexpr std::uint8_t sctp = 132;
+inline constexpr std::uint8_t udplite = 136;
 }  // namespace ipproto
 
 /// An IPv4 address in its first four bytes (the rest zero), or an IPv6 address; network byte order.
@@ -40,13 +44,15 @@ using address = std::array<std::uint8_t, 16>;
 struct tuple {
   struct source {
     address addr{};
-    std::uint16_t id = 0;  ///< TCP, UDP: port. ICMP: echo identifier. Generic: 0.
+    std::uint16_t id =
+        0;  ///< Port, where there are ports. ICMP: echo identifier. GRE: key. Generic: 0.
     ct::l3num l3num = ct::l3num::ipv4;
     auto operator<=>(const source&) const = default;
   } src;
   struct destination {
     address addr{};
-    std::uint16_t id = 0;  ///< TCP, UDP: port. ICMP: type << 8 | code. Generic: 0.
+    std::uint16_t id =
+        0;  ///< Port, where there are ports. ICMP: type << 8 | code. GRE: key. Generic: 0.
     std::uint8_t protonum = 0;
     ct::dir dir = ct::dir::original;
     auto operator<=>(const destination&) const = default;

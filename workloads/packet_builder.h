@@ -5,10 +5,10 @@
 ///                                       udp({.source_port = 1000, .dest_port = 53},
 ///                                       payload(20))));
 ///
-/// Layers nest from the inside out: tcp/udp/icmp/icmpv6/other make a `layer4`, ipv4/ipv6 wrap it
-/// into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that into a frame. A wrong packet
-/// is made from a right one with put16/put8, or by cutting it. Bad addresses abort: they are errors
-/// of the test.
+/// Layers nest from the inside out: tcp/udp/udplite/icmp/icmpv6/dccp/gre/pptp/sctp/other make a
+/// `layer4`, ipv4/ipv6 wrap it into an IP packet, ethernet/linux_sll/linux_sll2/loopback wrap that
+/// into a frame. A wrong packet is made from a right one with put16/put8, or by cutting it. Bad
+/// addresses abort: they are errors of the test.
 #pragma once
 
 #include "spec/tuple.h"
@@ -82,7 +82,9 @@ inline unsigned checksum_fold(std::uint32_t sum) {
 struct layer4 {
   std::uint8_t protonum = 0;
   bytes data;
-  std::size_t checksum_at = 0;  ///< 0: it has none
+  std::size_t checksum_at = 0;       ///< 0: it has none, or it is there already
+  std::size_t checksum_bytes = 0;    ///< of the data that it covers; 0: all
+  std::uint8_t summed_protonum = 0;  ///< in the pseudo-header; 0: its own
 };
 
 namespace tcp_bit {
@@ -133,6 +135,22 @@ inline layer4 udp(udp_fields f, const bytes& data = {}) {
   return {.protonum = ipproto::udp, .data = out, .checksum_at = 6};
 }
 
+/// UDP-Lite with the checksum that Linux's tracker takes for right: its pseudo-header names UDP,
+/// where RFC 3828 has UDP-Lite's own number.
+struct udplite_fields {
+  std::uint16_t source_port = 0;
+  std::uint16_t dest_port = 0;
+  std::uint16_t coverage = 0;  ///< bytes that the checksum covers, 8 at least; 0: all
+};
+inline layer4 udplite(udplite_fields f, const bytes& data = {}) {
+  layer4 l4 = udp({.source_port = f.source_port, .dest_port = f.dest_port}, data);
+  put16(l4.data, 4, f.coverage);
+  l4.protonum = ipproto::udplite;
+  l4.checksum_bytes = f.coverage;
+  l4.summed_protonum = ipproto::udp;
+  return l4;
+}
+
 struct icmp_fields {
   std::uint8_t type = 8;
   std::uint8_t code = 0;
@@ -154,6 +172,109 @@ inline layer4 icmp(icmp_fields f, const bytes& data = {}) {
 inline layer4 icmpv6(icmp_fields f, const bytes& data = {}) {
   return icmp_of(ipproto::icmpv6, f, data);
 }
+/// DCCP with 48-bit sequence numbers (RFC 4340).
+struct dccp_fields {
+  std::uint16_t source_port = 0;
+  std::uint16_t dest_port = 0;
+  std::uint8_t type = 0;  ///< 0 REQUEST ... 9 SYNCACK
+  std::uint64_t seq = 0;
+  std::uint64_t ack = 0;      ///< every type but REQUEST and DATA has one
+  std::uint8_t coverage = 0;  ///< of the checksum: 0 all, else the header and (n - 1) * 4 bytes
+};
+inline layer4 dccp(dccp_fields f, const bytes& data = {}) {
+  const bool has_ack = f.type != 0 && f.type != 2;
+  bytes out(has_ack ? 24 : 16);
+  put16(out, 0, f.source_port);
+  put16(out, 2, f.dest_port);
+  put8(out, 4, static_cast<unsigned>(out.size() / 4));  // data offset
+  put8(out, 5, f.coverage);
+  put8(out, 8, f.type << 1 | 1U);
+  put16(out, 10, static_cast<unsigned>(f.seq >> 32));
+  put32(out, 12, static_cast<std::uint32_t>(f.seq));
+  if (has_ack) put16(out, 18, static_cast<unsigned>(f.ack >> 32));
+  if (has_ack) put32(out, 20, static_cast<std::uint32_t>(f.ack));
+  append(out, data);
+  // Linux 5.10 counts the coverage from the packet's first byte on.
+  const std::size_t covered = f.coverage == 0 ? 0 : (f.coverage - 1U) * 4;
+  return {.protonum = ipproto::dccp, .data = out, .checksum_at = 6, .checksum_bytes = covered};
+}
+
+/// GRE, version 0, without key.
+inline layer4 gre(const bytes& data = {}, std::uint8_t version = 0) {
+  bytes out(4);
+  put8(out, 1, version);
+  put16(out, 2, 0x0800);  // IPv4 inside
+  append(out, data);
+  return {.protonum = ipproto::gre, .data = out, .checksum_at = 0};
+}
+/// Enhanced GRE of PPTP (RFC 2637): version 1, key and sequence number there.
+struct pptp_fields {
+  std::uint16_t call_id = 0;  ///< the receiver's
+  std::uint32_t sequence = 0;
+};
+inline layer4 pptp(pptp_fields f, const bytes& data = {}) {
+  bytes out(12);
+  put16(out, 0, 0x3001);
+  put16(out, 2, 0x880b);  // PPP
+  put16(out, 4, static_cast<unsigned>(data.size()));
+  put16(out, 6, f.call_id);
+  put32(out, 8, f.sequence);
+  append(out, data);
+  return {.protonum = ipproto::gre, .data = out, .checksum_at = 0};
+}
+
+/// CRC32c (RFC 9260, appendix A), bit by bit.
+inline std::uint32_t crc32c(std::span<const std::byte> data) {
+  constexpr std::uint32_t polynomial = 0x82f63b78;  // 0x1edc6f41, reflected
+  std::uint32_t crc = 0xffff'ffff;
+  for (const std::byte byte : data) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? polynomial : 0);
+  }
+  return ~crc;
+}
+
+/// An SCTP chunk, padded to a multiple of 4, its length right.
+struct chunk_fields {
+  std::uint8_t type = 0;
+  std::uint8_t flags = 0;
+};
+inline bytes chunk(chunk_fields f, const bytes& value = {}) {
+  bytes out(4);
+  put8(out, 0, f.type);
+  put8(out, 1, f.flags);
+  put16(out, 2, static_cast<unsigned>(4 + value.size()));
+  append(out, value);
+  while (out.size() % 4 != 0) out.push_back(std::byte{0});
+  return out;
+}
+/// INIT (1) or INIT_ACK (2) that asks for packets with this tag.
+inline bytes init_chunk(std::uint8_t type, std::uint32_t tag) {
+  bytes value(16);
+  put32(value, 0, tag);
+  put32(value, 4, 65536);  // window
+  put16(value, 8, 1);      // streams out
+  put16(value, 10, 1);     // and in
+  put32(value, 12, 1);     // first number
+  return chunk({.type = type}, value);
+}
+
+struct sctp_fields {
+  std::uint16_t source_port = 0;
+  std::uint16_t dest_port = 0;
+  std::uint32_t vtag = 0;
+};
+inline layer4 sctp(sctp_fields f, const bytes& chunks = {}) {
+  bytes out(12);
+  put16(out, 0, f.source_port);
+  put16(out, 2, f.dest_port);
+  put32(out, 4, f.vtag);
+  append(out, chunks);
+  const std::uint32_t crc = crc32c(out);  // of the header with 0 in its place; least byte first
+  for (std::size_t i = 0; i < 4; ++i) put8(out, 8 + i, crc >> (8 * i));
+  return {.protonum = ipproto::sctp, .data = out, .checksum_at = 0};
+}
+
 /// Any other protocol.
 inline layer4 other(std::uint8_t protonum, const bytes& data = {}) {
   return {.protonum = protonum, .data = data, .checksum_at = 0};
@@ -169,10 +290,14 @@ inline void finish_checksum(layer4& l4,
   if (l4.protonum != ipproto::icmp) {
     sum = checksum_add(sum, std::as_bytes(std::span(src)).first(address_bytes));
     sum = checksum_add(sum, std::as_bytes(std::span(dst)).first(address_bytes));
-    sum += static_cast<std::uint32_t>(l4.data.size()) + l4.protonum;
+    sum += static_cast<std::uint32_t>(l4.data.size());
+    sum += l4.summed_protonum != 0 ? l4.summed_protonum : l4.protonum;
   }
-  unsigned folded = checksum_fold(checksum_add(sum, l4.data));
-  if (folded == 0 && l4.protonum == ipproto::udp) folded = 0xffff;  // 0 would mean: not computed
+  const std::span covered =
+      std::span(l4.data).first(l4.checksum_bytes != 0 ? l4.checksum_bytes : l4.data.size());
+  unsigned folded = checksum_fold(checksum_add(sum, covered));
+  const bool is_udp = l4.protonum == ipproto::udp || l4.protonum == ipproto::udplite;
+  if (folded == 0 && is_udp) folded = 0xffff;  // 0 would mean: not computed
   put16(l4.data, l4.checksum_at, folded);
 }
 

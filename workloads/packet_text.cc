@@ -73,6 +73,11 @@ struct description {
   bool is_icmp_error = false;
   bool is_bare = false;  ///< `proto N`: no header but what `data` gives
   std::optional<std::size_t> cut_at;
+  struct byte_range {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
+  std::optional<byte_range> part;
   text_packet with;  ///< what does not stand in its bytes
 };
 
@@ -163,6 +168,12 @@ bool read_payload(word_reader& words, const std::string& field, description& d) 
     for (const char c : words.next("a text")) d.data.push_back(static_cast<std::byte>(c));
   } else if (field == "cut") {
     d.cut_at = words.number<std::size_t>("a count of bytes", payload_max);
+  } else if (field == "part") {
+    d.part.emplace();
+    d.part->begin = words.number<std::size_t>("where the part begins", payload_max);
+    d.part->end = words.number<std::size_t>("where the part ends", payload_max);
+    if (d.part->begin % 8 != 0) throw text_error("a part begins at a multiple of 8");
+    if (d.part->end < d.part->begin) throw text_error("a part that ends before it begins");
   } else {
     return false;
   }
@@ -227,6 +238,30 @@ build::layer4 layer4_of(const description& d, std::uint16_t port, tuple& t) {
   }
 }
 
+build::bytes fragment_of(const description& d, const build::bytes& whole) {
+  const std::size_t header_bytes = is_ipv6(d.source) ? 40 : 20;
+  const std::size_t payload_bytes = whole.size() - header_bytes;
+  const std::size_t end = std::min(d.part->end, payload_bytes);
+  const std::size_t begin = std::min(d.part->begin, end);
+  const auto from = whole.begin() + static_cast<std::ptrdiff_t>(header_bytes);
+  const build::layer4 part = build::other(d.protonum,
+                                          build::bytes(from + static_cast<std::ptrdiff_t>(begin),
+                                                       from + static_cast<std::ptrdiff_t>(end)));
+  const auto units = static_cast<std::uint16_t>(d.part->begin / 8);
+  const bool has_more = end < payload_bytes;
+  if (is_ipv6(d.source)) {
+    return build::ipv6({.src = d.source.address,
+                        .dst = d.dest.address,
+                        .extensions = {build::fragment_header(units, has_more)}},
+                       part);
+  }
+  return build::ipv4({.src = d.source.address,
+                      .dst = d.dest.address,
+                      .more_fragments = has_more,
+                      .fragment_offset = units},
+                     part);
+}
+
 text_packet packet_of(const description& d, std::uint16_t port) {
   text_packet made = d.with;
   tuple& t = made.tuple;
@@ -238,6 +273,7 @@ text_packet packet_of(const description& d, std::uint16_t port) {
   if (d.is_icmp_error) t = {};
   made.ip = is_ipv6(d.source) ? build::ipv6({.src = d.source.address, .dst = d.dest.address}, l4)
                               : build::ipv4({.src = d.source.address, .dst = d.dest.address}, l4);
+  if (d.part) made.ip = fragment_of(d, made.ip);
   if (d.cut_at && *d.cut_at < made.ip.size()) made.ip.resize(*d.cut_at);
   return made;
 }

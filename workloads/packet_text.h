@@ -12,7 +12,8 @@
 /// payload. ICMP takes `type N code N` too; addresses decide between ICMP and ICMPv6. A source port
 /// may be a range, 1000-1019: a packet each. Behind all of them may stand `net N`, `zone N`,
 /// `zone N original` (or reply: the direction that is in the zone), `mark N` (a rule sets it),
-/// `policy NAME` (a rule gives its timeouts), `cut N` (only its first N bytes exist).
+/// `policy NAME` (a rule gives its timeouts), `cut N` (only its first N bytes exist), `part N M` (a
+/// fragment: bytes N to M of what is behind the IP header).
 #pragma once
 
 #include "spec/tuple.h"

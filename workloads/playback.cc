@@ -26,7 +26,8 @@ std::uint64_t size_bytes(const std::string& path) {
 
 }  // namespace
 
-playback::playback(std::vector<std::string> paths) : paths_(std::move(paths)) {
+playback::playback(std::vector<std::string> paths, ip_summed summed)
+    : paths_(std::move(paths)), summed_(summed) {
   if (std::ranges::count(paths_, "-") > 1) {
     throw input_error("capture (standard input): named twice; it can be read once");
   }
@@ -88,6 +89,7 @@ skb playback::placed_in_time(const captured_packet& packet) {
   given.frame = packet.frame;
   given.wire_bytes = packet.wire_bytes;
   given.link = current_->link();
+  given.ip_summed = summed_;
   given.jiffies64 = jiffies64();
   return given;
 }

@@ -38,7 +38,9 @@ struct played_batch {
 class playback {
  public:
   /// Looks at every capture before the first is played; throws input_error as `capture` does.
-  explicit playback(std::vector<std::string> paths);
+  /// `summed`: what its packets say of their checksums. By default that they are right: a capture
+  /// may hold packets whose sums the card was to fill in, or has verified.
+  explicit playback(std::vector<std::string> paths, ip_summed summed = ip_summed::unnecessary);
 
   /// Empty packets at the end.
   played_batch next(std::size_t most = batch_packets_max);
@@ -65,6 +67,7 @@ class playback {
   skb placed_in_time(const captured_packet& packet);
 
   std::vector<std::string> paths_;
+  ip_summed summed_;
   std::vector<std::uint64_t> sizes_bytes_;  ///< [path], 0 if unknown
   std::size_t next_path_ = 0;
   std::unique_ptr<capture> current_;

@@ -70,6 +70,15 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("checksums of a capture are said to be right, unless they are to be verified") {
+  const scratch files;
+  const std::string a = capture_at(files, "a", {10 * second});
+  playback believed({a});
+  CHECK(believed.next().packets[0].ip_summed == ip_summed::unnecessary);
+  playback doubted({a}, ip_summed::none);
+  CHECK(doubted.next().packets[0].ip_summed == ip_summed::none);
+}
+
 TEST_CASE("within a capture time never goes back") {
   const scratch files;
   playback player({capture_at(files, "a", {10 * second, 12 * second, 11 * second, 13 * second})});

@@ -76,6 +76,16 @@ TEST_CASE("a bare protocol has no header but its data, TCP and UDP too") {
   CHECK_THROWS_AS(packet("proto 1 10.0.0.1 > 10.0.0.2 echo"), text_error);
 }
 
+TEST_CASE("a part of a packet is a fragment of it") {
+  const text_packet whole = packet("udp 10.0.0.1:1 > 10.0.0.2:2 data 24");
+  const text_packet end = packet("udp 10.0.0.1:1 > 10.0.0.2:2 data 24 part 16 99");
+  CHECK(end.ip == build::ipv4({.src = "10.0.0.1", .dst = "10.0.0.2", .fragment_offset = 2},
+                              build::other(ipproto::udp, {whole.ip.begin() + 36, whole.ip.end()})));
+  const text_packet begin = packet("udp [::1]:1 > [::2]:2 data 24 part 0 16");
+  CHECK(begin.ip.size() == 40 + 8 + 16);
+  CHECK_THROWS_AS(packet("udp 10.0.0.1:1 > 10.0.0.2:2 data 24 part 4 16"), text_error);
+}
+
 TEST_CASE("a port range is a packet each") {
   const std::vector<text_packet> many = packets("udp 10.0.0.1:65534-65535 > 10.0.0.2:2");
   REQUIRE(many.size() == 2);

@@ -63,6 +63,7 @@ struct options {
   std::string filter{};     ///< regular expression on benchmark/impl/connections:N/threads:T
   std::uint64_t seed = 1;
   std::vector<sysctl_setting> sysctls{};  ///< of every system
+  bool verify_checksums = false;          ///< in `replay`, as if no card had
   std::string capture_name{"generated traffic"};
   std::span<const skb> capture{};  ///< of `replay`; empty: generated traffic
   /// Called now and then with the share that is done, 0 to 1, and what is running.

@@ -84,9 +84,13 @@ class replay_cell : public cell {
 
 replay_arena::replay_arena(std::uint64_t seed,
                            std::span<const skb> capture,
-                           const std::vector<sysctl_setting>& sysctls)
+                           const std::vector<sysctl_setting>& sysctls,
+                           ip_summed summed)
     : seed_(seed), sysctls_(sysctls), capture_(capture.begin(), capture.end()) {
-  for (skb& packet : capture_) packet.jiffies64 = 0;  // the clock stands still
+  for (skb& packet : capture_) {
+    packet.jiffies64 = 0;  // the clock stands still
+    packet.ip_summed = summed;
+  }
   connections_ = workloads::flow_count(capture_);
 }
 

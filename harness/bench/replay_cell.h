@@ -58,10 +58,12 @@ struct replay_subject {
 
 class replay_arena {
  public:
-  /// The capture's frames must outlive the arena.
+  /// The capture's frames must outlive the arena; `summed` is what its packets say of their
+  /// checksums.
   replay_arena(std::uint64_t seed,
                std::span<const skb> capture,
-               const std::vector<sysctl_setting>& sysctls = {});
+               const std::vector<sysctl_setting>& sysctls = {},
+               ip_summed summed = ip_summed::unnecessary);
 
   std::size_t packet_count() const { return capture_.size(); }
   std::size_t connections() const { return connections_; }

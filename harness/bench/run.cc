@@ -309,7 +309,8 @@ report run(const options& what) {
   const workloads::traffic generated({.seed = what.seed});
   replay_arena replay(what.seed,
                       what.capture.empty() ? generated.packets() : what.capture,
-                      what.sysctls);
+                      what.sysctls,
+                      what.verify_checksums ? ip_summed::none : ip_summed::unnecessary);
   const selection chosen = select(what, replay.connections());
   collector into;
   set_flags(what);

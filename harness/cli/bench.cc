@@ -34,6 +34,7 @@ struct bench_arguments {
   std::vector<std::string> captures;
   std::string google_json;
   std::vector<std::string> sysctls;
+  bool verify_checksums = false;
 };
 
 /// Packets of captures in memory.
@@ -83,6 +84,7 @@ bench::options options_of(const bench_arguments& arguments, const context& what)
   out.seed = what.seed;
   out.filter = arguments.filter;
   out.sysctls = sysctls_of(arguments.sysctls, out.impls);
+  out.verify_checksums = arguments.verify_checksums;
   if (arguments.quick) bench::make_quick(out);
   if (!arguments.threads.empty()) out.threads = arguments.threads;
   if (!arguments.connections.empty()) out.connections = arguments.connections;
@@ -162,6 +164,9 @@ std::function<outcome(const context&)> add_bench(CLI::App& options) {
                   arguments->google_json,
                   "write Google Benchmark's own JSON, for its compare.py")
       ->type_name("FILE");
+  options.add_flag("--verify-checksums",
+                   arguments->verify_checksums,
+                   "in replay: as for packets whose checksums no card has verified");
   add_sysctl_option(options, arguments->sysctls);
   return [arguments](const context& what) { return run_bench(*arguments, what); };
 }

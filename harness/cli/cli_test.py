@@ -9,6 +9,7 @@ import gzip
 import json
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DNS = "workloads/traces/dns.pcap"
 CTBENCH = None
 LIMIT_S = 100  # no call may take longer
+
+
+def raw_capture(protonum, transport):
+    """A pcap of one IPv4 packet, without a link layer."""
+    def header(checksum):
+        return (struct.pack("!BBHIBBH", 0x45, 0, 20 + len(transport), 0, 64, protonum, checksum) +
+                bytes([10, 0, 0, 1, 10, 0, 0, 2]))
+    total = sum(struct.unpack("!10H", header(0)))
+    packet = header(~(total + (total >> 16)) & 0xffff) + transport
+    return (struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101) +
+            struct.pack("<IIII", 1, 0, len(packet), len(packet)) + packet)
 
 
 def ctbench(*arguments, data=None):
@@ -70,7 +82,7 @@ class Usage(Cli):
     def test_help_and_version(self):
         self.assertIn("replay", self.good("--help"))
         self.assertRegex(self.good("--version"), r"^ctbench \d")
-        for verb in "list", "doctor", "replay", "bench":
+        for verb in "list", "doctor", "replay", "flood", "bench":
             self.assertIn("--impl", self.good(verb, "--help"))
 
     def test_output_that_cannot_be_written(self):
@@ -138,6 +150,27 @@ class Replay(Cli):
         self.assertNotIn(" packets=", long)
         self.assertTrue(all(" packets=" in line for line in short.splitlines()))
 
+    def test_checksums_of_captures_are_believed_unless_they_are_to_be_verified(self):
+        datagram = struct.pack("!HHHH", 4000, 53, 8, 0x1234)  # a wrong sum
+        capture = self.file("wrong.pcap", raw_capture(17, datagram))
+        self.assertIn("sport=4000", self.good("replay", capture, "--impl", "rcu", "--dump"))
+        verified = "replay", capture, "--impl", "rcu", "--verify-checksums"
+        self.assertIn("invalid 1,", self.good(*verified))
+        self.assertIn("sport=4000", self.good(*verified, "--sysctl", "checksum=0", "--dump"))
+
+    def test_dccp_is_generic_unless_it_is_asked_for(self):
+        request = struct.pack("!HHBBHBBHI", 4000, 5001, 4, 0, 0, 1, 0, 0, 1)
+        capture = self.file("dccp.pcap", raw_capture(33, request))
+        replay = "replay", capture, "--impl", "rcu", "--dump"
+        self.assertRegex(self.good(*replay), r"^dccp     33 599 src=\S+ dst=\S+ sport=0 dport=0 ")
+        tracked = self.good(*replay, "--dccp", "--sysctl", "dccp_timeout_request=9")
+        self.assertRegex(tracked, r"^dccp     33 [89] REQUEST src=\S+ dst=\S+ sport=4000 ")
+        self.assertIn("unknown sysctl", self.refused(*replay, "--sysctl", "dccp_loose=0"))
+
+    def test_the_size_of_the_table_is_a_sysctl_too_for_every_table(self):
+        self.assertIn("all implementations agree",
+                      self.good("replay", DNS, "--sysctl", "nf_conntrack_buckets=37").splitlines()[-1])
+
     def test_a_sysctl_that_cannot_be_set_says_what_to_do(self):
         for given, hint in [("udp_timeou=5", "did you mean nf_conntrack_udp_timeout?"),
                             ("net.netfilter.nf_conntrack_tcp_lose=5",
@@ -146,6 +179,7 @@ class Replay(Cli):
                             ("udp_timeout=", "give a number from 0 to 8589934 s"),
                             ("udp_timeout=-1", "give a number from 0 to 8589934 s"),
                             ("acct=2", "give a number from 0 to 1"),
+                            ("nf_conntrack_buckets=0", "give a number from 1 to 268435455 buckets"),
                             ("nf_conntrack_count=1", "is read only")]:
             for verb in ["replay", DNS], ["bench"]:
                 self.assertIn(hint, self.refused(*verb, "--sysctl", given))
@@ -173,6 +207,8 @@ class Replay(Cli):
             self.assertRegex(line, r"\[ASSURED\] mark=0 helper=ftp use=\d+$")
         self.assertNotIn("helper=", self.good(*ftp, "--dump"))
         self.assertEqual(self.good(*ftp, "--helper", "ftp:21", "--expect"), "")  # all used or gone
+        loose = self.good(*ftp, "--helper", "ftp:21", "--ftp-loose", "--dump")
+        self.assertEqual(loose.splitlines(), lines)  # these servers name no third host
 
     def test_a_helper_that_makes_no_sense_is_refused(self):
         for text in ("telnet:23", "ftp", "ftp:", "ftp:0", "ftp:65536", "ftp:21x"):
@@ -215,6 +251,38 @@ class Replay(Cli):
         self.refused("replay", self.path("none.pcap"), "--json", before)
         self.assertEqual(pathlib.Path(before).read_bytes(), b"kept")
         self.assertEqual([p.name for p in pathlib.Path(self.folder.name).iterdir()], ["kept.json"])
+
+
+class Flood(Cli):
+    SMALL = ("flood", "--connections", "300", "--rate", "500", "--max", "500", "--buckets", "512")
+
+    def test_a_full_table_shows_who_gets_through_with_early_drop_and_without(self):
+        text = self.good(*self.SMALL, "--impl", "rcu,tbb,noop", "--json", self.path("f.json"))
+        self.assertRegex(text.splitlines()[-1],
+                         r"^every law of a full table held: with early drop [\d.]+ to [\d.]+ %.*; without ")
+        with open(self.path("f.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual([(row["impl"], row["early_drop_is_on"]) for row in result["rows"]],
+                         [("rcu", True), ("tbb", True), ("rcu", False), ("tbb", False)])
+        for row in result["rows"]:
+            self.assertEqual((row["tried"], row["count_left"], row["is_good"]), (300, 0, True))
+            self.assertLessEqual(row["count_peak"], 500)
+        shares = [row["share"] for row in result["rows"]]
+        self.assertGreater(min(shares[:2]), max(shares[2:]))
+        text = self.good(*self.SMALL, "--impl", "rcu", "--no-early-drop")
+        self.assertEqual(len(re.findall(r"(?m)^rcu ", text)), 1)
+
+    def test_a_limit_set_as_sysctl_is_the_one_that_counts(self):
+        self.good(*self.SMALL, "--impl", "rcu", "--sysctl", "nf_conntrack_max=300",
+                  "--json", self.path("f.json"))
+        with open(self.path("f.json"), encoding="utf-8") as file:
+            self.assertEqual({row["count_peak"] for row in json.load(file)["rows"]}, {300})
+
+    def test_a_flood_that_makes_no_sense_is_refused(self):
+        self.assertIn("noop has no table", self.refused("flood", "--impl", "noop"))
+        self.assertIn("shorten the round trip", self.refused(*self.SMALL, "--rtt-ms", "600000"))
+        for option, value in [("--max", "0"), ("--connections", "0"), ("--ratio", "-1"), ("--rate", "0")]:
+            self.assertIn(option, self.refused("flood", option, value))
 
 
 class Bench(Cli):

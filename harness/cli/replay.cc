@@ -27,11 +27,14 @@ struct replay_arguments {
   bool stats = false;
   bool expectations = false;
   std::vector<std::string> helpers;
+  bool ftp_loose = false;
   bool acct = false;
   std::size_t buckets = system_options{}.buckets;
   std::string hash = "siphash";
   std::uint16_t zone = 0;
   std::vector<std::string> sysctls;
+  bool dccp = false;
+  bool verify_checksums = false;
 };
 
 /// Those that are compared; of those that only time, the ones that were named.
@@ -256,7 +259,8 @@ std::vector<helper_rule> helper_rules(const std::vector<std::string>& texts) {
 
 outcome run_replay(const replay_arguments& arguments, const context& what) {
   const std::vector<impl> impls = contestants(what);
-  workloads::playback player(arguments.captures);
+  workloads::playback player(arguments.captures,
+                             arguments.verify_checksums ? ip_summed::none : ip_summed::unnecessary);
   const interrupt_listener listener;
   progress_bar bar;
   const replay_options options = {
@@ -265,8 +269,10 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .hash = arguments.hash == "xxh3" ? hash_kind::xxh3 : hash_kind::siphash,
                  .seed = what.seed,
                  .acct = arguments.acct,
-                 .sysctls = sysctls_of(arguments.sysctls, impls),
-                 .helpers = helper_rules(arguments.helpers)},
+                 .sysctls = sysctls_of(arguments.sysctls, impls, arguments.dccp),
+                 .helpers = helper_rules(arguments.helpers),
+                 .ftp_loose = arguments.ftp_loose,
+                 .dccp = arguments.dccp},
       .zone = {.id = arguments.zone},
       .events = arguments.events};
   const replay_hooks hooks = {
@@ -331,6 +337,16 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
                   "attach a helper to new connections to a port, as ftp:21; may be repeated")
       ->type_name("NAME:PORT")
       ->allow_extra_args(false);
+  options.add_flag("--verify-checksums",
+                   arguments->verify_checksums,
+                   "take checksums for unverified, as of packets that just came in; without, "
+                   "those of a capture are believed");
+  options.add_flag("--dccp",
+                   arguments->dccp,
+                   "track DCCP, as Linux did until 6.14 (today it is generic)");
+  options.add_flag("--ftp-loose",
+                   arguments->ftp_loose,
+                   "expect also what an FTP offer says of a third host (nf_conntrack_ftp loose=1)");
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
       ->check(CLI::Range(std::size_t{1}, buckets_max))

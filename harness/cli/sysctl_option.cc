@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string_view>
 
 namespace ct::harness {
@@ -15,7 +17,9 @@ namespace {
 constexpr std::string_view tree = "net.netfilter.";
 constexpr std::string_view prefix = "nf_conntrack_";
 
-std::unique_ptr<ct_system> small_system(const impl& of) { return of.make({.buckets = 64}); }
+std::unique_ptr<ct_system> small_system(const impl& of, bool dccp) {
+  return of.make({.buckets = 64, .dccp = dccp});
+}
 
 std::string_view without_prefixes(std::string_view name) {
   for (const std::string_view one : {tree, prefix}) {
@@ -56,10 +60,11 @@ void add_sysctl_option(CLI::App& options, std::vector<std::string>& texts) {
 }
 
 std::vector<sysctl_setting> sysctls_of(std::span<const std::string> texts,
-                                       std::span<const impl> impls) {
+                                       std::span<const impl> impls,
+                                       bool dccp) {
   std::vector<sysctl_setting> settings;
   if (texts.empty()) return settings;
-  const std::unique_ptr<ct_system> judge = small_system(impls.front());
+  const std::unique_ptr<ct_system> judge = small_system(impls.front(), dccp);
   const std::vector<sysctl> known = judge->sysctls(0);
   for (const std::string& text : texts) {
     const std::size_t equals = text.find('=');
@@ -68,9 +73,15 @@ std::vector<sysctl_setting> sysctls_of(std::span<const std::string> texts,
     }
     const sysctl_setting one = {text.substr(0, equals), text.substr(equals + 1)};
     expect_known(one.name, known);
-    const std::string error = judge->set_sysctl(0, one.name, one.value);
-    if (!error.empty()) throw usage_error("--sysctl " + error);
     settings.push_back(one);
+  }
+  try {
+    // As at boot: nf_conntrack_buckets, too, of a table that cannot be resized later.
+    (void)impls.front().make({.sysctls = settings});
+  } catch (const std::invalid_argument& error) {
+    throw usage_error(std::string("--") + error.what());
+  } catch (const std::bad_alloc&) {
+    throw usage_error("--sysctl: no memory for a table of these settings; give smaller numbers");
   }
   return settings;
 }

@@ -63,6 +63,7 @@ std::function<outcome(const context&)> add_list(CLI::App& options);
 std::function<outcome(const context&)> add_doctor(CLI::App& options);
 std::function<outcome(const context&)> add_replay(CLI::App& options);
 std::function<outcome(const context&)> add_scenario(CLI::App& options);
+std::function<outcome(const context&)> add_flood(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
 
 }  // namespace ct::harness

@@ -91,7 +91,20 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 3> expect_flag_
     {expect_flag::userspace, "USERSPACE"},
 }};
 
-bool is_tcp(const conn& entry) { return entry.tuples[0].dst.protonum == ipproto::tcp; }
+/// The state that a protocol's tracker keeps; empty: it has none.
+std::string_view state_of(const conn& entry) {
+  switch (entry.tuples[0].dst.protonum) {
+    case ipproto::tcp:
+      return name(entry.tcp);
+    case ipproto::sctp:
+      return name(entry.sctp);
+    case ipproto::dccp:
+      // Where DCCP has no tracker, it has no state.
+      return entry.dccp == dccp_state::none ? std::string_view{} : name(entry.dccp);
+    default:
+      return {};
+  }
+}
 
 std::int32_t seconds_left(const conn& entry) {
   return std::max(entry.timeout_jiffies, 0) / static_cast<std::int32_t>(hz);
@@ -107,6 +120,11 @@ void append_head(out to, const conn& entry, const line_options& options) {
                    static_cast<int>(original.src.l3num));
   }
   fmt::format_to(to, "{:<8} {} ", name_of(original.dst.protonum), original.dst.protonum);
+}
+
+void append_state(out to, const conn& entry) {
+  const std::string_view state = state_of(entry);
+  if (!state.empty()) fmt::format_to(to, "{} ", state);
 }
 
 /// Both directions, with what was seen of the entry.
@@ -152,7 +170,7 @@ std::string conntrack_line(const conn& entry, const line_options& options) {
   const out to(line);
   append_head(to, entry, options);
   fmt::format_to(to, "{} ", seconds_left(entry));
-  if (is_tcp(entry)) fmt::format_to(to, "{} ", name(entry.tcp));
+  append_state(to, entry);
   append_directions(to, entry, options.acct || entry.has_acct);
   fmt::format_to(to, "mark={} ", entry.mark);
   append_zone(to, entry);
@@ -171,9 +189,7 @@ std::string conntrack_event_line(const event_message& message, const line_option
   fmt::format_to(to, "{:>9} ", in_brackets(message.kind()));
   append_head(to, entry, options);
   if (!is_destroy || seconds_left(entry) != 0) fmt::format_to(to, "{} ", seconds_left(entry));
-  if (is_tcp(entry) && (is_destroy || message.has(event::protoinfo))) {
-    fmt::format_to(to, "{} ", name(entry.tcp));
-  }
+  if (is_destroy || message.has(event::protoinfo)) append_state(to, entry);
   append_directions(to, entry, is_destroy && (options.acct || entry.has_acct));
   if (entry.mark != 0 || message.has(event::mark)) fmt::format_to(to, "mark={} ", entry.mark);
   append_zone(to, entry);

@@ -82,6 +82,42 @@ TEST_CASE("a TCP line names its state, then what it has seen") {
         "src=10.0.2.2 dst=10.0.1.2 sport=80 dport=41009 mark=0 use=1");
 }
 
+TEST_CASE("an SCTP line names its state, also in its events") {
+  conn entry = make(l3num::ipv4, ipproto::sctp, 4000, 3868);
+  entry.sctp = sctp_state::cookie_wait;
+  entry.status |= status::seen_reply;
+  expires_in(entry, 3);
+  CHECK(conntrack_line(entry, plain) ==
+        "sctp     132 2 COOKIE_WAIT src=10.0.1.2 dst=10.0.2.2 sport=4000 dport=3868 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=3868 dport=4000 mark=0 use=1");
+  entry.sctp = sctp_state::shutdown_ack_sent;
+  entry.timeout_jiffies = 3 * static_cast<std::int32_t>(hz);
+  CHECK(conntrack_event_line({.bits = bit(event::protoinfo), .entry = entry}, plain) ==
+        " [UPDATE] sctp     132 3 SHUTDOWN_ACK_SENT src=10.0.1.2 dst=10.0.2.2 sport=4000 "
+        "dport=3868 src=10.0.2.2 dst=10.0.1.2 sport=3868 dport=4000");
+  CHECK(conntrack_event_line({.bits = bit(event::assured), .entry = entry}, plain) ==
+        " [UPDATE] sctp     132 3 src=10.0.1.2 dst=10.0.2.2 sport=4000 "
+        "dport=3868 src=10.0.2.2 dst=10.0.1.2 sport=3868 dport=4000");
+  CHECK(conntrack_event_line({.bits = bit(event::destroy), .entry = entry}, plain) ==
+        "[DESTROY] sctp     132 3 SHUTDOWN_ACK_SENT src=10.0.1.2 dst=10.0.2.2 sport=4000 "
+        "dport=3868 src=10.0.2.2 dst=10.0.1.2 sport=3868 dport=4000");
+}
+
+TEST_CASE("a DCCP line names its state where DCCP is tracked, and has ports of 0 elsewhere") {
+  conn entry = make(l3num::ipv4, ipproto::dccp, 0, 0);
+  expires_in(entry, 600);
+  CHECK(conntrack_line(entry, plain) ==
+        "dccp     33 599 src=10.0.1.2 dst=10.0.2.2 sport=0 dport=0 [UNREPLIED] "
+        "src=10.0.2.2 dst=10.0.1.2 sport=0 dport=0 mark=0 use=1");
+  entry = make(l3num::ipv4, ipproto::dccp, 5, 6);
+  entry.dccp = dccp_state::partopen;
+  entry.status |= status::seen_reply | status::assured;
+  expires_in(entry, 480);
+  CHECK(conntrack_line(entry, plain) ==
+        "dccp     33 479 PARTOPEN src=10.0.1.2 dst=10.0.2.2 sport=5 dport=6 "
+        "src=10.0.2.2 dst=10.0.1.2 sport=6 dport=5 [ASSURED] mark=0 use=1");
+}
+
 TEST_CASE("UDP has ports and no state, also between IPv6 addresses, which are compressed") {
   conn entry = make(l3num::ipv6, ipproto::udp, 40000, 53);
   expires_in(entry, 30);

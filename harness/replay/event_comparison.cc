@@ -34,6 +34,8 @@ bool is_same(const event_message& a, const event_message& b) {
                       c.net,
                       c.zone,
                       c.tcp,
+                      c.sctp,
+                      c.dccp,
                       c.packets,
                       c.bytes,
                       c.start_ns,

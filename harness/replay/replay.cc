@@ -66,7 +66,10 @@ struct contestant {
   }
 };
 
-std::string_view name_of(verdict v) { return v == verdict::accept ? "accept" : "drop"; }
+std::string_view name_of(verdict v) {
+  if (v == verdict::stolen) return "stolen";
+  return v == verdict::accept ? "accept" : "drop";
+}
 
 /// What of one packet differs, as "ctinfo NEW (locked_map: ESTABLISHED), ...".
 std::string packet_difference(const skb& mine, const skb& reference, std::string_view name) {
@@ -133,6 +136,8 @@ bool is_same(const conn& a, const conn& b) {
                     c.net,
                     c.zone,
                     c.tcp,
+                    c.sctp,
+                    c.dccp,
                     c.packets,
                     c.bytes,
                     c.start_ns,

@@ -136,12 +136,14 @@ observation scenario_host::seen(std::pair<const std::string, traveller>& who, bo
   observation all;
   for (const skb& s : who.second.packets) {
     const bool is_dropped = s.verdict == verdict::drop;
+    const bool is_stolen = s.verdict == verdict::stolen;
     observation one;
     if (is_confirm) {
       one.words.emplace_back(is_dropped ? "drop" : "accept");
     } else {
       one.words.emplace_back(name(s.info));
       if (is_dropped) one.words.emplace_back("drop");
+      if (is_stolen) one.words.emplace_back("stolen");
     }
     one.values = {{"info", std::string(name(s.info))},
                   {"entry", entry_name(who.first, s.conn_id)},

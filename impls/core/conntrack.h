@@ -28,6 +28,8 @@
 /// Linux 5.10.
 #pragma once
 
+#include "impls/core/checksum.h"
+#include "impls/core/defrag.h"
 #include "impls/core/entry_list.h"
 #include "impls/core/expect.h"
 #include "impls/core/extensions.h"
@@ -54,6 +56,8 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -63,6 +67,7 @@ namespace ct::core {
 /// table.
 struct parsed_packet {
   decode_status status = decode_status::not_ip;
+  std::optional<verdict> fragment;  ///< it is one, and goes no further: stolen, or dropped
   packet pkt;
   icmp_message icmp;  ///< ICMP and ICMPv6 only
   bool has_tuple = false;
@@ -85,11 +90,11 @@ class conntrack {
   };
 
   explicit conntrack(const system_options& options)
-      : options_(options),
-        table_(table_options{.buckets = options.buckets}),
+      : options_(as_at_boot(options)),
+        table_(table_options{.buckets = options_.buckets}),
         hash_(options.hash, options.seed),
         helpers_(attachments_of(options)),
-        expects_(options.buckets, global_.expect_max, options.seed) {
+        expects_(options_.buckets, global_.expect_max, options.seed) {
     set_defaults();
     net(0);
   }
@@ -101,11 +106,13 @@ class conntrack {
   }
 
   // Packets.
-  void parse(const skb& s, parsed_packet& out) noexcept;
+  /// Fragments are collected here; the one that completes its packet is read as that packet.
+  void parse(skb& s, parsed_packet& out) noexcept;
   void in(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void confirm(cpu_state& cpu, skb& s) noexcept;
   void free_skb(cpu_state& cpu, skb& s) noexcept {
     if (s.nfct != nullptr) put(cpu, *static_cast<nf_conn*>(std::exchange(s.nfct, nullptr)));
+    s.whole.reset();
   }
 
   // Entries.
@@ -113,8 +120,8 @@ class conntrack {
   insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
   /// False: somebody else claimed it; or its destroy event was refused, and it waits unlinked.
   bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
-  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many. Beside a
-  /// resize it waits, so that it misses nothing.
+  /// Kills every entry in the table of which `chosen(entry)` says so; returns how many. Misses none
+  /// that was in the table when it began: no resize runs meanwhile.
   template <class Chosen>
   std::size_t kill_if(cpu_state& cpu, Chosen&& chosen) noexcept;
   bool alter_reply(skb& s, const tuple& reply) noexcept;
@@ -135,9 +142,11 @@ class conntrack {
     return run_redelivery(cpu, in_net);
   }
   event_stat event_statistics() const noexcept;
-  resize_status resize(cpu_state& cpu, std::size_t buckets) noexcept {
+  /// Waits for walks that must miss nothing, and they for it.
+  resize_status resize(typename Table::local& local, std::size_t buckets) noexcept {
+    table_.quiescent(local);  // the lock may be held by one who waits for readers
     const std::lock_guard guard(walk_lock_);
-    return table_.resize(cpu.local, buckets);
+    return table_.resize(local, buckets);
   }
 
   // Time.
@@ -153,6 +162,10 @@ class conntrack {
 
   // Policy.
   sysctl_target sysctls_of(netns& in_net) noexcept;
+  const l4proto_list& l4protos() const noexcept { return l4protos_; }
+  [[nodiscard]] std::string set_sysctl(netns& in_net,
+                                       std::string_view name,
+                                       std::string_view value);
 
   // Looking in from outside.
   netns& net(netns_id id);
@@ -170,6 +183,7 @@ class conntrack {
   Table& table() noexcept { return table_; }
   const Table& table() const noexcept { return table_; }
   tuple_hash hasher() const noexcept { return hash_; }
+  defragmenter& defrag() noexcept { return defrag_; }
   expect_table& expects() noexcept { return expects_; }
   const expect_table& expects() const noexcept { return expects_; }
 
@@ -189,9 +203,11 @@ class conntrack {
   void merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept;
   nf_conn* resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  bool defragment(skb& s, parsed_packet& out) noexcept;
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;
   void set_defaults();
+  static system_options as_at_boot(system_options options);
   static void apply_rules(const skb& s) noexcept;
   void attach_helper(nf_conn& ct) noexcept;
   bool run_helper(cpu_state& cpu, nf_conn& ct, skb& s) noexcept;
@@ -214,6 +230,7 @@ class conntrack {
 
   // Immutable.
   const system_options options_;
+  const l4proto_list& l4protos_ = options_.dccp ? dccp_l4protos : default_l4protos;
   // The table and the hash synchronise themselves.
   Table table_;
   const tuple_hash hash_;
@@ -221,6 +238,7 @@ class conntrack {
   global_policy global_;
   const std::vector<helper_attachment> helpers_;
   expect_table expects_;  // synchronises itself, as the two above
+  defragmenter defrag_;   // likewise
   // Atomic.
   std::atomic<std::uint64_t> clock_{initial_jiffies};
   std::array<std::atomic<netns*>, netns_max>
@@ -233,10 +251,8 @@ class conntrack {
   gc_schedule gc_;
   // One redelivery worker at a time; taken inside gc_lock_.
   std::mutex redelivery_lock_;
-
-  // A resize, or a walk that must not miss an entry: one at a time. Taken outside of every other
-  // lock, and of read sections: who holds it may be waiting for them to end.
-  // Source: nf_conntrack_mutex, Linux 6.18.
+  // Held by a resize, and by a walk that must miss nothing; outermost of all locks. Not taken
+  // within a callback.
   std::mutex walk_lock_;
   // Atomic: entries whose destroy event waits, in all netns.
   std::atomic<std::size_t> destroy_waiting_{0};

@@ -48,10 +48,11 @@ void conntrack<Table>::fulfil_expectation(cpu_state& cpu, nf_conn& ct) noexcept 
 template <ct::table Table>
 bool conntrack<Table>::run_helper(cpu_state& cpu, nf_conn& ct, skb& s) noexcept {
   packet pkt;
-  if (s.info == ctinfo::related_reply || s.verdict != verdict::accept ||
-      decode(s.frame, s.wire_bytes, s.link, pkt) != decode_status::ok) {
-    return true;
-  }
+  if (s.info == ctinfo::related_reply || s.verdict != verdict::accept) return true;
+  const decode_status status =
+      s.whole ? decode_ip(*s.whole, static_cast<std::uint32_t>(s.whole->size()), pkt)
+              : decode(s.frame, s.wire_bytes, s.link, pkt);
+  if (status != decode_status::ok) return true;
   help_context packet_context{.pkt = pkt,
                               .info = s.info,
                               .now = now(),

@@ -68,14 +68,16 @@ bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
     return false;
   }
   if (!ct.has(status::assured)) return true;
-  return find_l4proto(ct.tuple(dir::original).dst.protonum).can_early_drop(ct);
+  return find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_).can_early_drop(ct);
 }
 
+/// Source: nf_ct_iterate_cleanup(), Linux 6.18, which keeps resizes out by a mutex since 5.15.
 template <ct::table Table>
 template <class Chosen>
 std::size_t conntrack<Table>::kill_if(cpu_state& cpu, Chosen&& chosen) noexcept {
-  const std::lock_guard guard(walk_lock_);
   std::size_t killed = 0;
+  table_.quiescent(cpu.local);  // a resize that holds the lock may wait for readers
+  const std::lock_guard guard(walk_lock_);
   // The reply direction: a reply-only entry has no other.
   for_each(cpu, dir::reply, [&](nf_conn& ct) { killed += chosen(ct) && kill(cpu, ct) ? 1 : 0; });
   return killed;
@@ -123,6 +125,7 @@ void conntrack<Table>::run_due_gc(cpu_state& cpu,
 /// the caller repeats it, and learns who is to blame.
 template <ct::table Table>
 std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id id) {
+  defrag_.forget(id);
   netns& leaving = net(id);
   leaving.is_exiting.store(true, std::memory_order_relaxed);  // relaxed: see reserve()
   silence(cpu, leaving);
@@ -131,6 +134,7 @@ std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id 
   // acquire: pairs with the release in destroy(): what is not counted is freed.
   if (leaving.count.load(std::memory_order_acquire) == 0) {
     leaving.policy = defaults_;
+    leaving.gre_keys.clear();
     leaving.is_exiting.store(false, std::memory_order_relaxed);  // relaxed: see reserve()
     return holders;
   }

@@ -128,6 +128,7 @@ bool conntrack<Table>::reserve(cpu_state& cpu, netns& in_net, const ct::key& for
   if (in_net.is_exiting.load(std::memory_order_relaxed)) return false;
   const std::size_t max = global_.max_entries;
   if (max == 0 || reserved <= max) return true;
+  if (!options_.early_drop) return false;
   if (early_drop(cpu, in_net, for_key.hash)) return true;
   early_drop_wanted_.store(true, std::memory_order_relaxed);  // relaxed: a hint for gc_worker
   return false;
@@ -224,7 +225,7 @@ template <ct::table Table>
 insert_status conntrack<Table>::create(cpu_state& cpu,
                                        const tuple& original,
                                        std::uint32_t timeout_s) noexcept {
-  const std::optional<tuple> reply = invert_tuple(original);
+  const std::optional<tuple> reply = invert_tuple(original, l4protos_);
   if (!reply) return insert_status::refused;
   netns& in_net = net(0);
   nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key_of(original, 0, in_net));

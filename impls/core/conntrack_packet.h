@@ -22,22 +22,63 @@ class conntrack<Table>::context final : public track_context {
   cpu_state& cpu_;
 };
 
+/// False: it is a fragment, and its packet is not whole with it. Source: nf_defrag_ipv4,
+/// nf_defrag_ipv6, at their hooks of priority -400, Linux 6.18.
 template <ct::table Table>
-void conntrack<Table>::parse(const skb& s, parsed_packet& out) noexcept {
+bool conntrack<Table>::defragment(skb& s, parsed_packet& out) noexcept {
+  const char* reason = nullptr;
+  switch (
+      defrag_.add(out.pkt, s.net, s.zone.id, std::max(s.jiffies64, jiffies64()), s.whole, reason)) {
+    case defrag_outcome::whole:
+      out.status = decode_ip(*s.whole, static_cast<std::uint32_t>(s.whole->size()), out.pkt);
+      return out.status == decode_status::ok;
+    case defrag_outcome::queued:
+      out.fragment = verdict::stolen;
+      out.pkt.reason = "fragment: others of its packet are awaited";
+      return false;
+    case defrag_outcome::dropped:
+      out.fragment = verdict::drop;
+      out.pkt.reason = reason;
+      return false;
+  }
+  return false;
+}
+
+template <ct::table Table>
+void conntrack<Table>::parse(skb& s, parsed_packet& out) noexcept {
   out.has_tuple = false;
+  out.fragment.reset();
+  if (s.nfct == nullptr) s.whole.reset();
   out.status = decode(s.frame, s.wire_bytes, s.link, out.pkt);
   if (out.status != decode_status::ok) return;
+  // The IP layer looks at its own checksum whatever the sysctl says.
+  const bool is_unverified = s.ip_summed == ip_summed::none;
+  if (is_unverified && !is_ipv4_header_sum_right(out.pkt)) {
+    out.pkt.reason = "ipv4: wrong header checksum";
+    out.status = decode_status::malformed;
+    return;
+  }
+  if (out.pkt.is_fragment && s.nfct == nullptr && !defragment(s, out)) return;
   out.icmp.kind = icmp_class::query;
+  netns& in_net = net(s.net);
+  out.pkt.is_unverified = is_unverified && in_net.policy.checksum;
+  const tuple_scope scope{.l4protos = l4protos_, .gre_keys = &in_net.gre_keys};
   // ICMPv6 in IPv4, and ICMP in IPv6, have no errors: their trackers see them as they see queries.
   const bool is_ipv4 = out.pkt.l3num == l3num::ipv4;
   if (out.pkt.protonum == (is_ipv4 ? ipproto::icmp : ipproto::icmpv6)) {
-    out.icmp = classify_icmp(out.pkt);
+    out.icmp = classify_icmp(out.pkt, scope);
   }
   if (out.icmp.kind != icmp_class::query) return;
   tuple t;
-  out.has_tuple = get_tuple(out.pkt, t);
+  out.has_tuple = get_tuple(out.pkt, t, scope);
   if (!out.has_tuple) return;
-  out.key = key_of(t, s.zone.id_for(dir::original), net(s.net));
+  out.key = key_of(t, s.zone.id_for(dir::original), in_net);
+}
+
+/// Why a packet has none.
+inline const char* reason_without_tuple(const packet& pkt) {
+  if (pkt.reason != nullptr) return pkt.reason;
+  return "no tuple: the transport header is cut, or GRE of an unknown kind";
 }
 
 /// A packet that goes on without an entry. What ICMP messages say wrong counts as `error`, all else
@@ -67,6 +108,12 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     s.reason = parsed.pkt.reason;
     return;
   }
+  if (parsed.fragment) {
+    s.verdict = *parsed.fragment;
+    s.info = ctinfo::untracked;
+    s.reason = parsed.pkt.reason;
+    return;
+  }
   switch (parsed.icmp.kind) {
     case icmp_class::query:
       break;
@@ -78,8 +125,7 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     case icmp_class::invalid:
       return invalid(cpu.stat->error, s, parsed.icmp.reason);
   }
-  if (!parsed.has_tuple)
-    return invalid(cpu.stat->invalid, s, "no tuple: the transport header is cut or a fragment");
+  if (!parsed.has_tuple) return invalid(cpu.stat->invalid, s, reason_without_tuple(parsed.pkt));
 
   // A tracker may kill the entry and ask for another round (a connection reopened): the round after
   // that meets a fresh entry, which no tracker refuses so. Three rounds are more than can be
@@ -88,7 +134,8 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     nf_conn* const ct = resolve(cpu, parsed, s);
     if (ct == nullptr) return;
     context ctx(*this, cpu, *ct, s.info);
-    const track outcome = find_l4proto(parsed.pkt.protonum).handle(*ct, parsed.pkt, ctx);
+    const l4proto& tracker = find_l4proto(parsed.pkt.protonum, l4protos_);
+    const track outcome = tracker.handle(*ct, parsed.pkt, ctx);
     if (outcome == track::accept) {
       if (s.info == ctinfo::established_reply && ct->set(status::seen_reply)) {
         ct->ecache.cache(event::reply);
@@ -136,7 +183,8 @@ template <ct::table Table>
 nf_conn* conntrack<Table>::init_conntrack(cpu_state& cpu,
                                           const parsed_packet& parsed,
                                           skb& s) noexcept {
-  const std::optional<tuple> reply = invert_tuple(std::bit_cast<tuple>(parsed.key.words));
+  const std::optional<tuple> reply =
+      invert_tuple(std::bit_cast<tuple>(parsed.key.words), l4protos_);
   if (!reply) {
     invalid(cpu.stat->invalid, s, "the tuple has no inverse");
     return nullptr;
@@ -183,8 +231,8 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   if (ct.help != nullptr && !run_helper(cpu, ct, s)) return;
   if (ct.has(status::confirmed)) return deliver(ct);
   if (direction(s.info) == dir::reply) return;
-  const std::uint8_t protonum = ct.tuple(dir::original).dst.protonum;
-  confirm_steps steps(jiffies64(), cpu.random.below(30), find_l4proto(protonum).resolves_clash);
+  const l4proto& tracker = find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_);
+  confirm_steps steps(jiffies64(), cpu.random.below(30), tracker.resolves_clash);
   const insert_status outcome = insert(cpu, ct, steps);
   if (outcome == insert_status::inserted) {
     if (steps.is_reply_only()) ++cpu.stat->clash_resolve;

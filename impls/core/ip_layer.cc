@@ -111,6 +111,7 @@ enum class chain_end : std::uint8_t {
 chain_end walk_extensions(packet& out) {
   std::uint8_t number = read_byte(out.l3, 6);
   std::size_t at = ipv6_header_bytes;
+  std::size_t link_at = 6;  // of the byte that `number` was read from
   while (is_extension(number)) {
     if (number == none) {
       out.protonum = none;
@@ -126,7 +127,11 @@ chain_end walk_extensions(packet& out) {
       header_bytes = 8;
       if (out.l3.size() < at + 4) return chain_end::cut;
       const std::uint16_t field = read_be16(out.l3, at + 2);
-      out.is_fragment |= (field & (ipv6_more_fragments | ipv6_fragment_offset)) != 0;
+      if (!out.is_fragment && (field & (ipv6_more_fragments | ipv6_fragment_offset)) != 0) {
+        out.is_fragment = true;
+        out.fragment_at = static_cast<std::uint32_t>(at);
+        out.fragment_link_at = static_cast<std::uint32_t>(link_at);
+      }
       if ((field & ipv6_fragment_offset) != 0) {
         out.is_later_fragment = true;
         out.protonum = read_byte(out.l3, at);
@@ -135,6 +140,7 @@ chain_end walk_extensions(packet& out) {
       }
     }
     number = read_byte(out.l3, at);
+    link_at = at;
     at += header_bytes;
   }
   out.protonum = number;

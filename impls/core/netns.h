@@ -8,6 +8,7 @@
 #include "impls/core/entry_list.h"
 #include "impls/core/event_channel.h"
 #include "impls/core/policy.h"
+#include "impls/core/proto/gre_keymap.h"
 #include "spec/tuple.h"
 
 #include <array>
@@ -49,6 +50,8 @@ struct netns {
   event_channel events;
   // Atomic, written under the lock of expect_table: its expectations of this netns.
   std::atomic<std::size_t> expect_count{0};
+  // Synchronises itself.
+  gre_keymap gre_keys;
 };
 
 }  // namespace ct::core

@@ -18,6 +18,8 @@
 #pragma once
 
 #include "impls/core/ecache.h"
+#include "impls/core/proto/dccp_data.h"
+#include "impls/core/proto/sctp_data.h"
 #include "impls/core/proto/tcp_data.h"
 #include "impls/sync/spinlock.h"
 #include "spec/jiffies.h"
@@ -158,6 +160,12 @@ struct nf_conn {
     struct {
       std::uint32_t stream_ts;  // jiffies from which a replied flow is a stream
     } udp;
+    sctp_data sctp;
+    struct {
+      std::uint32_t timeout;  // unreplied; both are its own, from its first packet on
+      std::uint32_t stream_timeout;
+    } gre;
+    dccp_data dccp;
   } proto{};
 
   std::array<conn_counter, 2> counters;  // [dir]; with ext::acct

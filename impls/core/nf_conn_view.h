@@ -13,6 +13,30 @@
 
 namespace ct::core {
 
+/// Of a protocol whose tracker keeps one.
+inline void show_state(const nf_conn& ct, conn& c) {
+  switch (c.tuples[0].dst.protonum) {
+    case ipproto::tcp: {
+      const std::lock_guard guard(ct.lock);
+      c.tcp = ct.proto.tcp.state;
+      break;
+    }
+    case ipproto::sctp: {
+      const std::lock_guard guard(ct.lock);
+      c.sctp = ct.proto.sctp.state;
+      break;
+    }
+    case ipproto::dccp: {
+      // Where DCCP is generic nobody writes it: NONE.
+      const std::lock_guard guard(ct.lock);
+      c.dccp = ct.proto.dccp.state;
+      break;
+    }
+    default:
+      break;
+  }
+}
+
 /// What an observer may know of `ct` at `now`; the caller holds a reference, which `use` counts.
 inline conn view_of(const nf_conn& ct, netns_id net, std::uint32_t now) {
   conn c;
@@ -26,10 +50,7 @@ inline conn view_of(const nf_conn& ct, netns_id net, std::uint32_t now) {
   c.mark = ct.mark.load(std::memory_order_relaxed);                      // relaxed: see above
   c.net = net;
   c.zone = ct.zone;
-  if (c.tuples[0].dst.protonum == ipproto::tcp) {
-    const std::lock_guard guard(ct.lock);
-    c.tcp = ct.proto.tcp.state;
-  }
+  show_state(ct, c);
   show_extensions(ct, c);
   if (ct.master != nullptr) c.master_id = ct.master->id;
   if (ct.help != nullptr) c.helper = ct.help->helper.name;

@@ -6,10 +6,9 @@
 /// bytes. A capture may be cut (snap length): lengths then come from the headers, bytes from what
 /// is there.
 ///
-/// Limits: no defragmentation, which in the kernel runs ahead of conntrack. A first fragment is
-/// tracked by the layer-4 header that it carries; a later fragment has none and is not trackable.
-/// No checksum is verified, and the options inside an IPv4 header or an extension header are not
-/// looked at.
+/// Limits: a first fragment is read up to the layer-4 header that it carries, a later one has none;
+/// defrag.h makes whole packets of them. No checksum is verified here (checksum.h), and the options
+/// inside an IPv4 header or an extension header are not looked at.
 ///
 /// Source: RFC 791, RFC 8200, ip_rcv_core(), ip6_rcv_core(), ipv6_skip_exthdr() and get_l4proto(),
 /// Linux 6.18; pcap-linktype(7).
@@ -37,6 +36,8 @@ struct packet {
   std::uint8_t hop_limit = 0;      ///< or TTL
   bool is_fragment = false;        ///< any fragment; not an IPv6 packet that is whole (RFC 6946)
   bool is_later_fragment = false;  ///< not the first: no layer-4 header
+  std::uint32_t fragment_at = 0;   ///< IPv6: where in l3 the fragment header begins
+  std::uint32_t fragment_link_at = 0;  ///< IPv6: where in l3 its number stands
   bool has_l4 = false;  ///< false: conntrack cannot locate layer 4 (INVALID); l4 is empty
   address src{};
   address dst{};
@@ -45,6 +46,8 @@ struct packet {
   std::uint32_t l3_bytes = 0;     ///< length of the IP packet by its header: what accounting counts
   std::uint32_t l4_bytes = 0;     ///< length of header and payload on the wire, >= l4.size()
   const char* reason = nullptr;   ///< why it is malformed, or has no layer 4
+  /// Nobody has looked at its checksums yet, and somebody should. decode() says false.
+  bool is_unverified = false;
 };
 
 /// Decodes a frame of the given link type. `wire_bytes` is the frame's length before the capture

@@ -41,6 +41,10 @@ class setting {
 inline constexpr std::size_t tcp_timeout_retrans = 12;
 inline constexpr std::size_t tcp_timeout_unack = 13;
 inline constexpr std::size_t tcp_timeout_count = 14;
+/// Timeout slots of the SCTP tracker: its states.
+inline constexpr std::size_t sctp_timeout_count = 9;
+/// Timeout slots of the DCCP tracker: its states.
+inline constexpr std::size_t dccp_timeout_count = 8;
 
 /// How long entries live, in jiffies: of a netns, or of the entries that were given a timeout
 /// policy.
@@ -65,6 +69,27 @@ struct timeouts {
   setting<std::uint32_t> icmp_timeout = seconds(30);
   setting<std::uint32_t> icmpv6_timeout = seconds(30);
   setting<std::uint32_t> generic_timeout = seconds(600);
+  setting<std::uint32_t> gre_timeout = seconds(30);
+  setting<std::uint32_t> gre_timeout_stream = seconds(180);
+  /// [sctp_state], jiffies; slot 0 is what CLOSED begins with.
+  std::array<setting<std::uint32_t>, sctp_timeout_count> sctp_timeout = {seconds(10),
+                                                                         seconds(10),
+                                                                         seconds(3),
+                                                                         seconds(3),
+                                                                         seconds(210),
+                                                                         seconds(3),
+                                                                         seconds(3),
+                                                                         seconds(3),
+                                                                         seconds(30)};
+  /// [dccp_state], jiffies; slot 0 is what REQUEST begins with. An MSL is 120 s (RFC 4340, 3.4).
+  std::array<setting<std::uint32_t>, dccp_timeout_count> dccp_timeout = {seconds(240),
+                                                                         seconds(240),
+                                                                         seconds(480),
+                                                                         seconds(480),
+                                                                         seconds(43200),
+                                                                         seconds(64),
+                                                                         seconds(64),
+                                                                         seconds(240)};
 };
 
 /// Of a netns.
@@ -73,10 +98,11 @@ struct policy : timeouts {
   setting<bool> tcp_loose = true;
   setting<bool> tcp_be_liberal = false;
   setting<bool> tcp_ignore_invalid_rst = false;
+  setting<bool> dccp_loose = true;
   setting<bool> acct = false;       ///< count packets and bytes of entries made from now on
   setting<bool> timestamp = false;  ///< when entries made from now on began and ended
   setting<std::uint8_t> events = std::uint8_t{2};  ///< of entries made from now on: events_mode
-  setting<bool> checksum = true;                   ///< kept; no checksum is verified
+  setting<bool> checksum = true;                   ///< verify checksums that nobody has verified
   setting<std::uint8_t> log_invalid = std::uint8_t{0};  ///< kept; skb::reason is always written
   /// Does any rule use labels? Not a sysctl: the kernel counts the rules.
   setting<bool> labels_used = false;

@@ -29,6 +29,7 @@ struct definition {
   core::scope scope = scope::netns;
   std::uint64_t (*read)(const sysctl_target& from) = nullptr;
   void (*write)(sysctl_target& to, std::uint64_t value) = nullptr;
+  std::uint64_t min = 0;
 };
 
 template <auto Member>
@@ -48,21 +49,33 @@ constexpr definition timeout(std::string_view name, std::string_view meaning) {
           }};
 }
 
+/// A timeout of a tracker that has one for each of its states.
+template <auto Slots, std::size_t Slot>
+constexpr definition slot_timeout(std::string_view name, std::string_view meaning) {
+  return {
+      name,
+      "s",
+      meaning,
+      int_max / hz,
+      scope::netns,
+      [](const sysctl_target& from) -> std::uint64_t { return (from.own.*Slots)[Slot].get() / hz; },
+      [](sysctl_target& to, std::uint64_t value) {
+        (to.own.*Slots)[Slot] = seconds(static_cast<std::uint32_t>(value));
+      }};
+}
 template <std::size_t Slot>
 constexpr definition tcp_timeout(std::string_view name, std::string_view meaning) {
-  return {name,
-          "s",
-          meaning,
-          int_max / hz,
-          scope::netns,
-          [](const sysctl_target& from) -> std::uint64_t {
-            return from.own.tcp_timeout[Slot].get() / hz;
-          },
-          [](sysctl_target& to, std::uint64_t value) {
-            to.own.tcp_timeout[Slot] = seconds(static_cast<std::uint32_t>(value));
-          }};
+  return slot_timeout<&timeouts::tcp_timeout, Slot>(name, meaning);
 }
 constexpr std::size_t slot(tcp_state state) { return static_cast<std::size_t>(state); }
+template <dccp_state State>
+constexpr definition dccp_timeout(std::string_view name, std::string_view meaning) {
+  return slot_timeout<&timeouts::dccp_timeout, static_cast<std::size_t>(State)>(name, meaning);
+}
+template <sctp_state State>
+constexpr definition sctp_timeout(std::string_view name, std::string_view meaning) {
+  return slot_timeout<&timeouts::sctp_timeout, static_cast<std::size_t>(State)>(name, meaning);
+}
 
 template <auto Member>
 constexpr definition number(std::string_view name,
@@ -111,10 +124,12 @@ constexpr std::array definitions = {
     definition{.name = "nf_conntrack_buckets",
                .unit = "buckets",
                .meaning = "size of the table",
+               .max = buckets_max,
                .scope = scope::all,
-               .read = [](const sysctl_target& from) { return from.buckets; }},
-    on_off<&policy::checksum>("nf_conntrack_checksum",
-                              "verify checksums (kept; none is verified here)"),
+               .read = [](const sysctl_target& from) { return from.buckets; },
+               .write = [](sysctl_target& to, std::uint64_t value) { to.wanted_buckets = value; },
+               .min = 1},
+    on_off<&policy::checksum>("nf_conntrack_checksum", "verify checksums that nobody has verified"),
     number<&policy::log_invalid>("nf_conntrack_log_invalid",
                                  "",
                                  "protocol to log invalid packets of (kept; no log here)",
@@ -158,10 +173,41 @@ constexpr std::array definitions = {
                                            "UDP both ways for more than 2 s"),
     timeout<&timeouts::icmp_timeout>("nf_conntrack_icmp_timeout", "ICMP queries"),
     timeout<&timeouts::icmpv6_timeout>("nf_conntrack_icmpv6_timeout", "ICMPv6 queries"),
+    sctp_timeout<sctp_state::closed>("nf_conntrack_sctp_timeout_closed", "SCTP in CLOSED"),
+    sctp_timeout<sctp_state::cookie_wait>("nf_conntrack_sctp_timeout_cookie_wait",
+                                          "SCTP in COOKIE_WAIT"),
+    sctp_timeout<sctp_state::cookie_echoed>("nf_conntrack_sctp_timeout_cookie_echoed",
+                                            "SCTP in COOKIE_ECHOED"),
+    sctp_timeout<sctp_state::established>("nf_conntrack_sctp_timeout_established",
+                                          "SCTP in ESTABLISHED"),
+    sctp_timeout<sctp_state::shutdown_sent>("nf_conntrack_sctp_timeout_shutdown_sent",
+                                            "SCTP in SHUTDOWN_SENT"),
+    sctp_timeout<sctp_state::shutdown_recd>("nf_conntrack_sctp_timeout_shutdown_recd",
+                                            "SCTP in SHUTDOWN_RECD"),
+    sctp_timeout<sctp_state::shutdown_ack_sent>("nf_conntrack_sctp_timeout_shutdown_ack_sent",
+                                                "SCTP in SHUTDOWN_ACK_SENT"),
+    sctp_timeout<sctp_state::heartbeat_sent>("nf_conntrack_sctp_timeout_heartbeat_sent",
+                                             "SCTP in HEARTBEAT_SENT"),
+    dccp_timeout<dccp_state::request>("nf_conntrack_dccp_timeout_request", "DCCP in REQUEST"),
+    dccp_timeout<dccp_state::respond>("nf_conntrack_dccp_timeout_respond", "DCCP in RESPOND"),
+    dccp_timeout<dccp_state::partopen>("nf_conntrack_dccp_timeout_partopen", "DCCP in PARTOPEN"),
+    dccp_timeout<dccp_state::open>("nf_conntrack_dccp_timeout_open", "DCCP in OPEN"),
+    dccp_timeout<dccp_state::closereq>("nf_conntrack_dccp_timeout_closereq", "DCCP in CLOSEREQ"),
+    dccp_timeout<dccp_state::closing>("nf_conntrack_dccp_timeout_closing", "DCCP in CLOSING"),
+    dccp_timeout<dccp_state::timewait>("nf_conntrack_dccp_timeout_timewait", "DCCP in TIMEWAIT"),
+    on_off<&policy::dccp_loose>("nf_conntrack_dccp_loose",
+                                "track DCCP connections from their middle"),
+    timeout<&timeouts::gre_timeout>("nf_conntrack_gre_timeout", "GRE"),
+    timeout<&timeouts::gre_timeout_stream>("nf_conntrack_gre_timeout_stream", "GRE both ways"),
 };
 
+/// Is it a sysctl of that system?
+bool is_there(const definition& d, const sysctl_target& in) {
+  return in.dccp || !d.name.starts_with("nf_conntrack_dccp_");
+}
+
 /// The line of a name, with or without its prefixes; nullptr: there is none.
-const definition* find(std::string_view name) {
+const definition* find(std::string_view name, const sysctl_target& in) {
   constexpr std::string_view tree = "net.netfilter.";
   constexpr std::string_view prefix = "nf_conntrack_";
   if (name.starts_with(tree)) name.remove_prefix(tree.size());
@@ -169,17 +215,32 @@ const definition* find(std::string_view name) {
   const auto* const at = std::ranges::find(definitions, name, [&](const definition& d) {
     return d.name.substr(prefix.size());
   });
-  return at == definitions.end() ? nullptr : at;
+  return at == definitions.end() || !is_there(*at, in) ? nullptr : at;
 }
 
 }  // namespace
 
+std::string refusal_of(resize_status status, std::uint64_t wanted) {
+  const std::string line = "nf_conntrack_buckets=" + std::to_string(wanted) + ": ";
+  switch (status) {
+    case resize_status::resized:
+    case resize_status::same_size:
+      return {};
+    case resize_status::not_supported:
+      return line + "this table chooses its size by itself once it is made; leave it out";
+    case resize_status::no_memory:
+      return line + "no memory for so many; give a smaller number";
+  }
+  return {};
+}
+
 std::vector<sysctl> read_sysctls(const sysctl_target& from) {
   std::vector<sysctl> all;
   for (const definition& d : definitions) {
+    if (!is_there(d, from)) continue;
     all.push_back({.name = d.name,
                    .value = d.read(from),
-                   .min = 0,
+                   .min = d.min,
                    .max = d.max,
                    .unit = d.unit,
                    .meaning = d.meaning,
@@ -190,7 +251,7 @@ std::vector<sysctl> read_sysctls(const sysctl_target& from) {
 }
 
 std::string write_sysctl(sysctl_target& to, std::string_view name, std::string_view value) {
-  const definition* const d = find(name);
+  const definition* const d = find(name, to);
   if (d == nullptr) return "unknown sysctl '" + std::string(name) + "'; use a name of the list";
   const std::string shown(d->name);
   if (d->write == nullptr) return shown + " is read only; leave it out";
@@ -200,9 +261,9 @@ std::string write_sysctl(sysctl_target& to, std::string_view name, std::string_v
   std::uint64_t parsed = 0;
   const char* const end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, parsed);
-  if (error != std::errc{} || stop != end || value.empty() || parsed > d->max) {
-    return shown + "=" + std::string(value) + ": give a number from 0 to " +
-           std::to_string(d->max) + (d->unit.empty() ? "" : " " + std::string(d->unit));
+  if (error != std::errc{} || stop != end || value.empty() || parsed < d->min || parsed > d->max) {
+    return shown + "=" + std::string(value) + ": give a number from " + std::to_string(d->min) +
+           " to " + std::to_string(d->max) + (d->unit.empty() ? "" : " " + std::string(d->unit));
   }
   d->write(to, parsed);
   return {};

@@ -7,8 +7,10 @@
 
 #include "impls/core/policy.h"
 #include "spec/policy.h"
+#include "spec/table.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,9 +23,14 @@ struct sysctl_target {
   policy& own;
   global_policy& global;
   netns_id net = 0;
-  std::uint64_t count = 0;    ///< nf_conntrack_count
-  std::uint64_t buckets = 0;  ///< nf_conntrack_buckets
+  std::uint64_t count = 0;                        ///< nf_conntrack_count
+  std::uint64_t buckets = 0;                      ///< nf_conntrack_buckets
+  std::optional<std::uint64_t> wanted_buckets{};  ///< written: whoever holds the table resizes it
+  bool dccp = false;                              ///< are there those of DCCP?
 };
+
+/// Why nf_conntrack_buckets could not be set to `wanted`, in one line; empty: it is.
+[[nodiscard]] std::string refusal_of(resize_status status, std::uint64_t wanted);
 
 /// Every sysctl with its value in that netns, in the order of the kernel's table.
 std::vector<sysctl> read_sysctls(const sysctl_target& from);

@@ -46,19 +46,33 @@ const std::map<std::string, std::uint64_t> linux_defaults = {
     {"nf_conntrack_udp_timeout_stream", 120},
     {"nf_conntrack_icmp_timeout", 30},
     {"nf_conntrack_icmpv6_timeout", 30},
+    {"nf_conntrack_sctp_timeout_closed", 10},
+    {"nf_conntrack_sctp_timeout_cookie_wait", 3},
+    {"nf_conntrack_sctp_timeout_cookie_echoed", 3},
+    {"nf_conntrack_sctp_timeout_established", 210},
+    {"nf_conntrack_sctp_timeout_shutdown_sent", 3},
+    {"nf_conntrack_sctp_timeout_shutdown_recd", 3},
+    {"nf_conntrack_sctp_timeout_shutdown_ack_sent", 3},
+    {"nf_conntrack_sctp_timeout_heartbeat_sent", 30},
+    {"nf_conntrack_gre_timeout", 30},
+    {"nf_conntrack_gre_timeout_stream", 180},
 };
 
 struct settings {
   policy own;
   global_policy global{.expect_max = global_policy::default_expect_max(65536)};
   netns_id net = 0;
+  std::uint64_t buckets = 65536;
+  bool dccp = false;
 
   sysctl_target target() {
-    return {.own = own, .global = global, .net = net, .count = 7, .buckets = 65536};
+    return {.own = own, .global = global, .net = net, .count = 7, .buckets = buckets, .dccp = dccp};
   }
   std::string write(std::string_view name, std::string_view value) {
     sysctl_target to = target();
-    return write_sysctl(to, name, value);
+    const std::string error = write_sysctl(to, name, value);
+    buckets = to.wanted_buckets.value_or(buckets);
+    return error;
   }
   std::map<std::string, std::uint64_t> values() {
     std::map<std::string, std::uint64_t> all;
@@ -71,8 +85,28 @@ TEST_CASE("the sysctls have the names and defaults of Linux") {
   CHECK(settings{}.values() == linux_defaults);
 }
 
+TEST_CASE("the sysctls of DCCP are there if it is tracked, with the defaults of Linux 5.10") {
+  const std::map<std::string, std::uint64_t> of_dccp = {{"timeout_request", 240},
+                                                        {"timeout_respond", 480},
+                                                        {"timeout_partopen", 480},
+                                                        {"timeout_open", 43200},
+                                                        {"timeout_closereq", 64},
+                                                        {"timeout_closing", 64},
+                                                        {"timeout_timewait", 240},
+                                                        {"loose", 1}};
+  settings with{.own = {}, .dccp = true};
+  std::map<std::string, std::uint64_t> expected = linux_defaults;
+  for (const auto& [name, value] : of_dccp) expected["nf_conntrack_dccp_" + name] = value;
+  CHECK(with.values() == expected);
+  settings without;
+  for (const auto& [name, value] : of_dccp) {
+    CHECK(with.write("dccp_" + name, "0") == "");
+    CHECK(without.write("dccp_" + name, "0").starts_with("unknown sysctl"));
+  }
+}
+
 TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses the rest") {
-  settings s;
+  settings s{.own = {}, .dccp = true};
   int written = 0;
   for (const sysctl& one : read_sysctls(s.target())) {
     const std::string name(one.name);
@@ -90,7 +124,11 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
       expected[name] = value;
       CHECK(s.values() == expected);
     }
-    const std::string range = "give a number from 0 to " + std::to_string(one.max);
+    const std::string range =
+        "give a number from " + std::to_string(one.min) + " to " + std::to_string(one.max);
+    if (one.min > 0) {
+      CHECK(s.write(name, std::to_string(one.min - 1)).find(name + "=0: " + range) == 0);
+    }
     const std::string above = std::to_string(one.max + 1);
     for (const std::string& wrong : {above,
                                      std::string("-1"),
@@ -105,7 +143,7 @@ TEST_CASE("each sysctl takes its whole range, changes nothing else, and refuses 
     }
     CHECK(s.values() == expected);
   }
-  CHECK(written == 26);
+  CHECK(written == 45);
 }
 
 TEST_CASE("a name may leave its prefixes out; an unknown one is named") {
@@ -120,6 +158,16 @@ TEST_CASE("a name may leave its prefixes out; an unknown one is named") {
     CHECK(s.write(wrong, "5").find("unknown sysctl '" + std::string(wrong) + "'") == 0);
   }
   CHECK(s.own.udp_timeout == seconds(7));
+}
+
+TEST_CASE("what a resize refuses is said in a line that names the number") {
+  CHECK(refusal_of(resize_status::resized, 100) == "");
+  CHECK(refusal_of(resize_status::same_size, 100) == "");
+  CHECK(refusal_of(resize_status::not_supported, 100) ==
+        "nf_conntrack_buckets=100: this table chooses its size by itself once it is made; "
+        "leave it out");
+  CHECK(refusal_of(resize_status::no_memory, 100) ==
+        "nf_conntrack_buckets=100: no memory for so many; give a smaller number");
 }
 
 TEST_CASE("what is one for all netns is set in netns 0 alone") {
@@ -166,7 +214,7 @@ TEST_CASE("a timeout policy has what it was given, and its netns' values of that
   CHECK(made->values().udp_timeout_stream == seconds(99));
   CHECK(made->is_for(ipproto::udp));
   CHECK_FALSE(made->is_for(ipproto::tcp));
-  CHECK(make_timeout_policy(own, 255, {}, error)->is_for(47));
+  CHECK(make_timeout_policy(own, 255, {}, error)->is_for(50));
   CHECK_FALSE(make_timeout_policy(own, 255, {}, error)->is_for(ipproto::icmp));
   CHECK(error.empty());
 }

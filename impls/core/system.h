@@ -92,8 +92,7 @@ class system final : public ct_system {
     return read_sysctls(core_.sysctls_of(core_.net(net)));
   }
   std::string set_sysctl(netns_id net, std::string_view name, std::string_view value) override {
-    sysctl_target to = core_.sysctls_of(core_.net(net));
-    return write_sysctl(to, name, value);
+    return core_.set_sysctl(core_.net(net), name, value);
   }
   void use_labels(netns_id net, bool are_used) override {
     core_.net(net).policy.labels_used = are_used;
@@ -102,10 +101,17 @@ class system final : public ct_system {
                                      std::uint8_t protonum,
                                      std::span<const timeout_setting> given,
                                      std::string& error) override {
-    auto made = make_timeout_policy(core_.net(net).policy, protonum, given, error);
+    auto made =
+        make_timeout_policy(core_.net(net).policy, protonum, given, error, core_.l4protos());
     if (made == nullptr) return nullptr;
     const std::lock_guard guard(timeout_policies_lock_);
     return timeout_policies_.emplace_back(std::move(made)).get();
+  }
+  bool add_gre_keys(netns_id net, const tuple& original, const tuple& reply) override {
+    return core_.net(net).gre_keys.add(original, reply);
+  }
+  void remove_gre_keys(netns_id net, const tuple& original, const tuple& reply) override {
+    core_.net(net).gre_keys.remove(original, reply);
   }
 
  private:
@@ -229,7 +235,7 @@ class system final : public ct_system {
       return report;
     }
     resize_status resize(std::size_t buckets) noexcept override {
-      return owner_.core_.resize(state_, buckets);
+      return owner_.core_.resize(state_.local, buckets);
     }
     void quiescent() noexcept override { owner_.core_.table().quiescent(state_.local); }
 

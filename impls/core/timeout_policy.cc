@@ -29,6 +29,18 @@ template <tcp_state State>
 constexpr slot tcp_slot(std::string_view name) {
   return tcp_slot<static_cast<std::size_t>(State)>(name);
 }
+template <sctp_state State>
+constexpr slot sctp_slot(std::string_view name) {
+  return {&sctp_l4proto, name, [](timeouts& t) -> setting<std::uint32_t>& {
+            return t.sctp_timeout[static_cast<std::size_t>(State)];
+          }};
+}
+template <dccp_state State>
+constexpr slot dccp_slot(std::string_view name) {
+  return {&dccp_l4proto, name, [](timeouts& t) -> setting<std::uint32_t>& {
+            return t.dccp_timeout[static_cast<std::size_t>(State)];
+          }};
+}
 template <auto Member>
 constexpr slot named(const l4proto& tracker, std::string_view name) {
   return {&tracker, name, [](timeouts& t) -> setting<std::uint32_t>& { return t.*Member; }};
@@ -48,9 +60,28 @@ constexpr std::array slots = {
     tcp_slot<tcp_timeout_unack>("unacknowledged"),
     named<&timeouts::udp_timeout>(udp_l4proto, "unreplied"),
     named<&timeouts::udp_timeout_stream>(udp_l4proto, "replied"),
+    named<&timeouts::udp_timeout>(udplite_l4proto, "unreplied"),
+    named<&timeouts::udp_timeout_stream>(udplite_l4proto, "replied"),
     named<&timeouts::icmp_timeout>(icmp_l4proto, "timeout"),
     named<&timeouts::icmpv6_timeout>(icmpv6_l4proto, "timeout"),
+    named<&timeouts::gre_timeout>(gre_l4proto, "unreplied"),
+    named<&timeouts::gre_timeout_stream>(gre_l4proto, "replied"),
     named<&timeouts::generic_timeout>(generic_l4proto, "timeout"),
+    sctp_slot<sctp_state::closed>("closed"),
+    sctp_slot<sctp_state::cookie_wait>("cookie_wait"),
+    sctp_slot<sctp_state::cookie_echoed>("cookie_echoed"),
+    sctp_slot<sctp_state::established>("established"),
+    sctp_slot<sctp_state::shutdown_sent>("shutdown_sent"),
+    sctp_slot<sctp_state::shutdown_recd>("shutdown_recd"),
+    sctp_slot<sctp_state::shutdown_ack_sent>("shutdown_ack_sent"),
+    sctp_slot<sctp_state::heartbeat_sent>("heartbeat_sent"),
+    dccp_slot<dccp_state::request>("request"),
+    dccp_slot<dccp_state::respond>("respond"),
+    dccp_slot<dccp_state::partopen>("partopen"),
+    dccp_slot<dccp_state::open>("open"),
+    dccp_slot<dccp_state::closereq>("closereq"),
+    dccp_slot<dccp_state::closing>("closing"),
+    dccp_slot<dccp_state::timewait>("timewait"),
 };
 
 constexpr std::uint32_t seconds_max = std::numeric_limits<std::int32_t>::max() / hz;
@@ -68,8 +99,9 @@ std::string names_of(const l4proto& tracker) {
 std::unique_ptr<const timeout_policy> make_timeout_policy(const timeouts& defaults,
                                                           std::uint8_t protonum,
                                                           std::span<const timeout_setting> given,
-                                                          std::string& error) {
-  const l4proto& tracker = find_l4proto(protonum);
+                                                          std::string& error,
+                                                          const l4proto_list& among) {
+  const l4proto& tracker = find_l4proto(protonum, among);
   timeouts values = defaults;
   for (const timeout_setting& one : given) {
     const auto* const at = std::ranges::find_if(slots, [&](const slot& s) {
@@ -87,7 +119,7 @@ std::unique_ptr<const timeout_policy> make_timeout_policy(const timeouts& defaul
     }
     at->in(values) = seconds(one.seconds);
   }
-  return std::make_unique<const timeout_policy>(values, tracker);
+  return std::make_unique<const timeout_policy>(values, tracker, among);
 }
 
 }  // namespace ct::core

@@ -20,16 +20,19 @@ namespace ct {
 
 class timeout_policy {
  public:
-  timeout_policy(const core::timeouts& values, const core::l4proto& tracker)
-      : values_(values), tracker_(tracker) {}
+  timeout_policy(const core::timeouts& values,
+                 const core::l4proto& tracker,
+                 const core::l4proto_list& among)
+      : values_(values), tracker_(tracker), among_(among) {}
 
   const core::timeouts& values() const { return values_; }
-  bool is_for(std::uint8_t protonum) const { return &core::find_l4proto(protonum) == &tracker_; }
+  bool is_for(std::uint8_t protonum) const { return among_[protonum] == &tracker_; }
 
  private:
   // Immutable.
   const core::timeouts values_;
   const core::l4proto& tracker_;
+  const core::l4proto_list& among_;
 };
 
 }  // namespace ct
@@ -38,9 +41,11 @@ namespace ct::core {
 
 /// A policy of `given` values; what is not given is as in `defaults` now. nullptr: `error` is one
 /// line that says what is wrong and what to do.
-std::unique_ptr<const timeout_policy> make_timeout_policy(const timeouts& defaults,
-                                                          std::uint8_t protonum,
-                                                          std::span<const timeout_setting> given,
-                                                          std::string& error);
+std::unique_ptr<const timeout_policy> make_timeout_policy(
+    const timeouts& defaults,
+    std::uint8_t protonum,
+    std::span<const timeout_setting> given,
+    std::string& error,
+    const l4proto_list& among = default_l4protos);
 
 }  // namespace ct::core

@@ -15,7 +15,7 @@
 namespace ct::core {
 namespace {
 
-bool pkt_to_tuple(const packet&, tuple&) noexcept { return true; }
+bool pkt_to_tuple(const packet&, const tuple_scope&, tuple&) noexcept { return true; }
 
 bool invert(const tuple&, tuple&) noexcept { return true; }
 

@@ -6,6 +6,8 @@
 /// knows it by the inverse of its tuple, from the side that receives the error. Position alone
 /// finds the quoted headers; their version and lengths are not checked (decode_quoted_ip).
 ///
+/// Checksums come first: a wrong one makes neighbour discovery INVALID, too.
+///
 /// An ICMPv6 redirect is an error only with code 0 and a Redirected Header as its first option.
 /// Otherwise it goes the way of a query, where no redirect can be tracked, for its type has no
 /// inverse: INVALID as well, but not counted as an error. Source: nf_conntrack_icmpv4_error(),
@@ -13,6 +15,7 @@
 /// Linux 6.18; RFC 4861 section 4.5 and 4.6.3.
 #include "impls/core/proto/icmp_error.h"
 
+#include "impls/core/checksum.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
 #include "spec/tuple.h"
@@ -35,13 +38,15 @@ icmp_message invalid(const char* why) {
 icmp_message of_kind(icmp_class kind) { return {.kind = kind, .looked_up = {}, .reason = nullptr}; }
 
 /// The entry that a quoted packet belongs to.
-icmp_message quoted_error(std::span<const std::byte> quoted, ct::l3num family) {
+icmp_message quoted_error(std::span<const std::byte> quoted,
+                          ct::l3num family,
+                          const tuple_scope& scope) {
   packet inner;
   tuple inner_tuple;
-  if (!decode_quoted_ip(quoted, family, inner) || !get_tuple(inner, inner_tuple)) {
+  if (!decode_quoted_ip(quoted, family, inner) || !get_tuple(inner, inner_tuple, scope)) {
     return invalid("icmp: quoted packet cut, a later fragment, or without layer 4");
   }
-  const std::optional<tuple> inverse = invert_tuple(inner_tuple);
+  const std::optional<tuple> inverse = invert_tuple(inner_tuple, scope.l4protos);
   if (!inverse) return invalid("icmp: quoted packet cannot belong to a connection");
   return {.kind = icmp_class::error, .looked_up = *inverse, .reason = nullptr};
 }
@@ -59,12 +64,13 @@ constexpr bool is_error_type(std::uint8_t type) {
   }
 }
 
-icmp_message classify_v4(const packet& pkt) {
+icmp_message classify_v4(const packet& pkt, const tuple_scope& scope) {
   if (pkt.l4.size() < header_bytes) return invalid("icmp: header cut");
+  if (!is_icmp_checksum_right(pkt)) return invalid("icmp: bad checksum");
   const auto type = std::to_integer<std::uint8_t>(pkt.l4[0]);
   if (type > icmp_type_max) return invalid("icmp: unknown type");
   if (!is_error_type(type)) return of_kind(icmp_class::query);
-  return quoted_error(pkt.l4.subspan(header_bytes), l3num::ipv4);
+  return quoted_error(pkt.l4.subspan(header_bytes), l3num::ipv4, scope);
 }
 
 /// What a network says about itself belongs to no connection.
@@ -95,7 +101,7 @@ constexpr std::size_t redirected_packet_offset = 8;  // in that option, behind 6
 /// fe80::/10
 bool is_link_local(const address& addr) { return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80; }
 
-icmp_message classify_redirect(const packet& pkt) {
+icmp_message classify_redirect(const packet& pkt, const tuple_scope& scope) {
   if (pkt.l4.size() < redirect_bytes) return invalid("icmpv6: redirect cut");
   if (std::to_integer<std::uint8_t>(pkt.l4[1]) != 0) return of_kind(icmp_class::query);
   // A router on this link sent it: nobody else's packet arrives with 255 hops left.
@@ -111,24 +117,25 @@ icmp_message classify_redirect(const packet& pkt) {
     return of_kind(icmp_class::query);
   }
   if (option.size() < redirected_packet_offset) return invalid("icmpv6: redirected header cut");
-  return quoted_error(option.subspan(redirected_packet_offset), l3num::ipv6);
+  return quoted_error(option.subspan(redirected_packet_offset), l3num::ipv6, scope);
 }
 
-icmp_message classify_v6(const packet& pkt) {
+icmp_message classify_v6(const packet& pkt, const tuple_scope& scope) {
   if (pkt.l4.size() < header_bytes) return invalid("icmpv6: header cut");
+  if (!is_checksum_right(pkt, ipproto::icmpv6)) return invalid("icmpv6: bad checksum");
   const auto type = std::to_integer<std::uint8_t>(pkt.l4[0]);
   if (is_untracked_type(type)) return of_kind(icmp_class::untracked);
-  if (type == redirect_type) return classify_redirect(pkt);
+  if (type == redirect_type) return classify_redirect(pkt, scope);
   if (type >= 128) return of_kind(icmp_class::query);
-  return quoted_error(pkt.l4.subspan(header_bytes), l3num::ipv6);
+  return quoted_error(pkt.l4.subspan(header_bytes), l3num::ipv6, scope);
 }
 
 }  // namespace
 
-icmp_message classify_icmp(const packet& pkt) noexcept {
+icmp_message classify_icmp(const packet& pkt, const tuple_scope& scope) noexcept {
   if (!pkt.has_l4) return invalid(pkt.reason);
-  if (pkt.l3num == l3num::ipv4 && pkt.protonum == ipproto::icmp) return classify_v4(pkt);
-  if (pkt.l3num == l3num::ipv6 && pkt.protonum == ipproto::icmpv6) return classify_v6(pkt);
+  if (pkt.l3num == l3num::ipv4 && pkt.protonum == ipproto::icmp) return classify_v4(pkt, scope);
+  if (pkt.l3num == l3num::ipv6 && pkt.protonum == ipproto::icmpv6) return classify_v6(pkt, scope);
   // ICMP inside the other IP: a tuple like any other, which its tracker then refuses.
   return of_kind(icmp_class::query);
 }

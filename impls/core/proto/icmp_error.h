@@ -7,6 +7,7 @@
 #pragma once
 
 #include "impls/core/packet.h"
+#include "impls/core/proto/l4proto.h"
 #include "spec/tuple.h"
 
 #include <cstdint>
@@ -28,6 +29,6 @@ struct icmp_message {
 
 /// Classifies an ICMP or ICMPv6 packet. The caller looks `looked_up` up, and checks that the tuple
 /// found has the destination address of the error packet itself.
-[[nodiscard]] icmp_message classify_icmp(const packet& pkt) noexcept;
+[[nodiscard]] icmp_message classify_icmp(const packet& pkt, const tuple_scope& scope = {}) noexcept;
 
 }  // namespace ct::core

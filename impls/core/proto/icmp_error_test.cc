@@ -176,9 +176,9 @@ TEST_CASE("a quoted later fragment, ICMP error, or chain without layer 4 is INVA
 
 TEST_CASE("a quoted protocol without a tracker needs no more than its IP header") {
   const icmp_message message =
-      classify(error4(3, head(ipv4({.src = client, .dst = server}, other(47, payload(8))), 20)));
+      classify(error4(3, head(ipv4({.src = client, .dst = server}, other(50, payload(8))), 20)));
   REQUIRE(message.kind == icmp_class::error);
-  CHECK(message.looked_up.dst.protonum == 47);
+  CHECK(message.looked_up.dst.protonum == 50);
   CHECK(message.looked_up.src.addr == addr(server));
 }
 

@@ -23,7 +23,7 @@ constexpr std::uint8_t echo_reply = 129;
 constexpr std::uint8_t node_information_query = 139;
 constexpr std::uint8_t node_information_reply = 140;
 
-bool pkt_to_tuple(const packet& pkt, tuple& out) noexcept {
+bool pkt_to_tuple(const packet& pkt, const tuple_scope&, tuple& out) noexcept {
   if (pkt.l4.size() < header_bytes) return false;
   out.src.id = read_be16(pkt.l4, 4);
   out.dst.id = read_be16(pkt.l4, 0);  // type << 8 | code

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -30,40 +31,62 @@ constexpr std::array trackers = {
     listed{ipproto::tcp, &tcp_l4proto},
     listed{ipproto::udp, &udp_l4proto},
     listed{ipproto::icmp, &icmp_l4proto},
+    listed{ipproto::gre, &gre_l4proto},
     listed{ipproto::icmpv6, &icmpv6_l4proto},
+    listed{ipproto::sctp, &sctp_l4proto},
+    listed{ipproto::udplite, &udplite_l4proto},
 };
 
-/// [protocol number]: one load a packet.
-constexpr std::array<const l4proto*, 256> by_number = [] {
-  std::array<const l4proto*, 256> table{};
+consteval l4proto_list list_trackers() {
+  l4proto_list table{};
   table.fill(&generic_l4proto);
   for (const listed& l : trackers) table[l.protonum] = l.tracker;
   return table;
-}();
+}
+
+consteval l4proto_list with_dccp(l4proto_list table) {
+  table[ipproto::dccp] = &dccp_l4proto;
+  return table;
+}
 
 }  // namespace
 
-const l4proto& find_l4proto(std::uint8_t protonum) noexcept { return *by_number[protonum]; }
+constinit const l4proto_list default_l4protos = list_trackers();
+constinit const l4proto_list dccp_l4protos = with_dccp(list_trackers());
 
-bool get_tuple(const packet& pkt, tuple& out) noexcept {
+bool get_tuple(const packet& pkt, tuple& out, const tuple_scope& scope) noexcept {
   if (!pkt.has_l4) return false;
   out = tuple{};
   out.src.addr = pkt.src;
   out.src.l3num = pkt.l3num;
   out.dst.addr = pkt.dst;
   out.dst.protonum = pkt.protonum;
-  return find_l4proto(pkt.protonum).pkt_to_tuple(pkt, out);
+  return find_l4proto(pkt.protonum, scope.l4protos).pkt_to_tuple(pkt, scope, out);
 }
 
-std::optional<tuple> invert_tuple(const tuple& in) noexcept {
+std::optional<tuple> invert_tuple(const tuple& in, const l4proto_list& among) noexcept {
   tuple out;
   out.src.addr = in.dst.addr;
   out.src.l3num = in.src.l3num;
   out.dst.addr = in.src.addr;
   out.dst.protonum = in.dst.protonum;
   out.dst.dir = !in.dst.dir;
-  if (!find_l4proto(in.dst.protonum).invert(in, out)) return std::nullopt;
+  if (!find_l4proto(in.dst.protonum, among).invert(in, out)) return std::nullopt;
   return out;
+}
+
+bool ports_to_tuple(const packet& pkt, const tuple_scope&, tuple& out) noexcept {
+  constexpr std::size_t port_bytes = 4;  // both ports: all that a tuple needs
+  if (pkt.l4.size() < port_bytes) return false;
+  out.src.id = read_be16(pkt.l4, 0);
+  out.dst.id = read_be16(pkt.l4, 2);
+  return true;
+}
+
+bool invert_ports(const tuple& in, tuple& out) noexcept {
+  out.src.id = in.dst.id;
+  out.dst.id = in.src.id;
+  return true;
 }
 
 void refresh_acct(nf_conn& ct,

@@ -13,10 +13,14 @@
 #include "impls/core/policy.h"
 #include "spec/tuple.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
 namespace ct::core {
+
+class gre_keymap;
+struct tuple_scope;
 
 /// What a tracker says of a packet.
 enum class track : std::uint8_t {
@@ -63,7 +67,7 @@ struct l4proto {
   std::uint8_t protonum;
   const char* name;  ///< as `conntrack -L` prints it
   /// Writes src.id and dst.id from the packet's layer-4 header. False: cut or not trackable.
-  bool (*pkt_to_tuple)(const packet& pkt, tuple& out) noexcept;
+  bool (*pkt_to_tuple)(const packet& pkt, const tuple_scope& scope, tuple& out) noexcept;
   /// Writes src.id and dst.id of the other direction. False: this tuple has no inverse.
   bool (*invert)(const tuple& in, tuple& out) noexcept;
   /// Judges a packet that was matched to `ct` (confirmed or new).
@@ -74,21 +78,46 @@ struct l4proto {
   bool (*can_early_drop)(const nf_conn& ct) noexcept;
 };
 
+extern const l4proto dccp_l4proto;
+extern const l4proto gre_l4proto;
 extern const l4proto tcp_l4proto;
 extern const l4proto udp_l4proto;
 extern const l4proto icmp_l4proto;
 extern const l4proto icmpv6_l4proto;
+extern const l4proto sctp_l4proto;
+extern const l4proto udplite_l4proto;
 extern const l4proto generic_l4proto;
 
-/// The tracker of a protocol number, under IPv4 and IPv6 alike; generic where there is none.
-const l4proto& find_l4proto(std::uint8_t protonum) noexcept;
+/// Trackers by protocol number, under IPv4 and IPv6 alike; generic where there is none.
+using l4proto_list = std::array<const l4proto*, 256>;
+/// Those of Linux 6.18.
+extern const l4proto_list default_l4protos;
+/// The same with DCCP, as until Linux 6.14.
+extern const l4proto_list dccp_l4protos;
 
-/// The tuple of a packet, direction original. False: no tuple (fragment, cut header, no inverse
-/// type ...).
-[[nodiscard]] bool get_tuple(const packet& pkt, tuple& out) noexcept;
+/// What a tuple depends on beside its packet.
+struct tuple_scope {
+  const l4proto_list& l4protos = default_l4protos;
+  const gre_keymap* gre_keys = nullptr;  ///< of the netns; nullptr: no key is known
+};
+
+/// One load a packet.
+inline const l4proto& find_l4proto(std::uint8_t protonum,
+                                   const l4proto_list& among = default_l4protos) noexcept {
+  return *among[protonum];
+}
+
+/// The tuple of a packet, direction original. False: no tuple (fragment, cut header ...).
+[[nodiscard]] bool get_tuple(const packet& pkt, tuple& out, const tuple_scope& scope = {}) noexcept;
 
 /// The tuple of the other direction, its direction inverted too. An involution where it is defined.
-[[nodiscard]] std::optional<tuple> invert_tuple(const tuple& in) noexcept;
+[[nodiscard]] std::optional<tuple> invert_tuple(
+    const tuple& in,
+    const l4proto_list& among = default_l4protos) noexcept;
+
+/// Tuples of protocols that begin with two ports: what pkt_to_tuple and invert of these are.
+bool ports_to_tuple(const packet& pkt, const tuple_scope& scope, tuple& out) noexcept;
+bool invert_ports(const tuple& in, tuple& out) noexcept;
 
 /// Sets the timeout of `ct` (relative while unconfirmed) and counts the packet; FIXED_TIMEOUT only
 /// counts. Source: __nf_ct_refresh_acct().

@@ -14,9 +14,10 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <rapidcheck/catch.h>
-#include <string_view>
+#include <string>
 
 namespace ct::core {
 namespace {
@@ -31,7 +32,8 @@ using build::tcp;
 using build::udp;
 using build::view;
 
-/// A tuple of any protocol; the four trackers are drawn often, and ICMP types where inverses are.
+/// A tuple of any protocol; those with a tracker are drawn often, and ICMP types where inverses
+/// are.
 rc::Gen<tuple> any_tuple() {
   return rc::gen::exec([] {
     tuple t;
@@ -44,9 +46,16 @@ rc::Gen<tuple> any_tuple() {
     }
     t.src.id = *rc::gen::arbitrary<std::uint16_t>();
     t.dst.id = *rc::gen::arbitrary<std::uint16_t>();
-    t.dst.protonum = *rc::gen::weightedOneOf<std::uint8_t>(
-        {{4, rc::gen::element(ipproto::tcp, ipproto::udp, ipproto::icmp, ipproto::icmpv6)},
-         {1, rc::gen::arbitrary<std::uint8_t>()}});
+    t.dst.protonum =
+        *rc::gen::weightedOneOf<std::uint8_t>({{4,
+                                                rc::gen::element(ipproto::tcp,
+                                                                 ipproto::udp,
+                                                                 ipproto::icmp,
+                                                                 ipproto::icmpv6,
+                                                                 ipproto::sctp,
+                                                                 ipproto::udplite,
+                                                                 ipproto::gre)},
+                                               {1, rc::gen::arbitrary<std::uint8_t>()}});
     if (t.dst.protonum == ipproto::icmp) {
       t.dst.id =
           icmp_id(*rc::gen::inRange<std::uint8_t>(0, 20), *rc::gen::arbitrary<std::uint8_t>());
@@ -102,28 +111,39 @@ TEST_CASE("ports change places, ICMP ids stay, generic tuples have none") {
   tuple t;
   t.src.id = 1;
   t.dst.id = 2;
-  for (const std::uint8_t protonum : {ipproto::tcp, ipproto::udp}) {
+  for (const std::uint8_t protonum :
+       {ipproto::tcp, ipproto::udp, ipproto::sctp, ipproto::udplite, ipproto::gre}) {
     t.dst.protonum = protonum;
     CHECK(invert_tuple(t)->src.id == 2);
     CHECK(invert_tuple(t)->dst.id == 1);
   }
-  t.dst.protonum = 47;
+  t.dst.protonum = ipproto::dccp;
+  CHECK(invert_tuple(t)->src.id == 0);
+  CHECK(invert_tuple(t, dccp_l4protos)->src.id == 2);
+  CHECK(invert_tuple(*invert_tuple(t, dccp_l4protos), dccp_l4protos) == t);
+  t.dst.protonum = 50;
   CHECK(invert_tuple(t)->src.id == 0);
   CHECK(invert_tuple(t)->dst.id == 0);
 }
 
-TEST_CASE("every protocol number has a tracker, generic but for four") {
+TEST_CASE("every protocol number has a tracker, generic where it is not listed") {
+  const bool has_dccp = GENERATE(false, true);
+  std::map<int, std::string> listed = {{1, "icmp"},
+                                       {6, "tcp"},
+                                       {17, "udp"},
+                                       {47, "gre"},
+                                       {58, "icmpv6"},
+                                       {132, "sctp"},
+                                       {136, "udplite"}};
+  if (has_dccp) listed[33] = "dccp";
   for (int number = 0; number < 256; ++number) {
     CAPTURE(number);
-    const l4proto& tracker = find_l4proto(static_cast<std::uint8_t>(number));
-    const bool is_listed = number == 6 || number == 17 || number == 1 || number == 58;
-    CHECK(tracker.protonum == (is_listed ? number : 255));
+    const l4proto& tracker = find_l4proto(static_cast<std::uint8_t>(number),
+                                          has_dccp ? dccp_l4protos : default_l4protos);
+    const auto at = listed.find(number);
+    CHECK(tracker.protonum == (at != listed.end() ? number : 255));
+    CHECK(tracker.name == (at != listed.end() ? at->second : std::string("unknown")));
   }
-  CHECK(find_l4proto(6).name == std::string_view("tcp"));
-  CHECK(find_l4proto(17).name == std::string_view("udp"));
-  CHECK(find_l4proto(1).name == std::string_view("icmp"));
-  CHECK(find_l4proto(58).name == std::string_view("icmpv6"));
-  CHECK(find_l4proto(132).name == std::string_view("unknown"));
 }
 
 TEST_CASE("a tuple has the packet's addresses, ids and numbers, and the original direction") {
@@ -154,7 +174,7 @@ TEST_CASE("a later fragment and a packet without layer 4 have no tuple, whatever
   tuple t;
   const bytes later = ipv4({.fragment_offset = 1}, udp({.source_port = 1, .dest_port = 2}));
   CHECK_FALSE(get_tuple(view(later), t));
-  const bytes later_generic = ipv4({.fragment_offset = 185}, other(47, payload(8)));
+  const bytes later_generic = ipv4({.fragment_offset = 185}, other(50, payload(8)));
   CHECK_FALSE(get_tuple(view(later_generic), t));
   const bytes nothing = ipv6({}, other(59));
   CHECK_FALSE(get_tuple(view(nothing), t));
@@ -164,9 +184,9 @@ TEST_CASE("a later fragment and a packet without layer 4 have no tuple, whatever
 }
 
 TEST_CASE("a generic entry has no ports, lives 600 s from every packet, and is never ASSURED") {
-  const bytes first = ipv4({}, other(47, payload(3)));
-  const bytes empty = ipv4({}, other(47));
-  const bytes back = ipv4({.src = "10.0.0.2", .dst = "10.0.0.1"}, other(47, payload(30)));
+  const bytes first = ipv4({}, other(50, payload(3)));
+  const bytes empty = ipv4({}, other(50));
+  const bytes back = ipv4({.src = "10.0.0.2", .dst = "10.0.0.1"}, other(50, payload(30)));
   tuple t;
   REQUIRE(get_tuple(view(empty), t));
   CHECK(t.src.id == 0);
@@ -188,7 +208,7 @@ TEST_CASE("a generic entry has no ports, lives 600 s from every packet, and is n
 }
 
 TEST_CASE("timeouts come from the policy of the netns") {
-  const bytes generic = ipv4({}, other(47));
+  const bytes generic = ipv4({}, other(50));
   tracked_flow flow(generic);
   flow.policy.generic_timeout = 7;
   CHECK(flow.send(generic) == track::accept);
@@ -209,7 +229,7 @@ TEST_CASE("timeouts come from the policy of the netns") {
 TEST_CASE(
     "a refresh is relative until the entry is confirmed, absolute from then on, across a wrap "
     "too") {
-  const bytes ip = ipv4({}, other(47));
+  const bytes ip = ipv4({}, other(50));
   tracked_flow flow(ip);
   flow.now = 0xffff'ff00U;
   CHECK(flow.send(ip) == track::accept);
@@ -225,7 +245,7 @@ TEST_CASE(
 }
 
 TEST_CASE("FIXED_TIMEOUT only counts") {
-  const bytes ip = ipv4({}, other(47, payload(10)));
+  const bytes ip = ipv4({}, other(50, payload(10)));
   tracked_flow flow(ip);
   flow.policy.acct = true;
   CHECK(flow.send(ip) == track::accept);

@@ -5,10 +5,11 @@
 /// yet, what its first packet tells; the transition table (tcp_table.h); the rules that overrule
 /// the table (reopening, resynchronisation, challenge ACKs, RSTs); the window (tcp_window.h); then
 /// state, timeout, ASSURED, accounting. Everything up to the choice of the timeout happens under
-/// the entry's lock; killing, status bits and counters do not. Limits: checksums are not verified;
-/// no SYN proxy, no sequence adjustment by NAT. Source: nf_conntrack_tcp_packet(),
+/// the entry's lock; checksum, killing, status bits and counters do not. Limits: no SYN proxy, no
+/// sequence adjustment by NAT. Source: nf_conntrack_tcp_packet(),
 /// nf_tcp_handle_invalid(), tcp_can_early_drop(), Linux 6.18 with the direction test of late RSTs
 /// that its stable releases have (commit bed6e04be8e6).
+#include "impls/core/checksum.h"
 #include "impls/core/proto/l4proto.h"
 #include "impls/core/proto/tcp_segment.h"
 #include "impls/core/proto/tcp_table.h"
@@ -333,6 +334,10 @@ const char* reason_of(segment_status status) {
 track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   tcp_segment segment;
   const segment_status header = read_segment(pkt, segment);
+  const bool has_header = header == segment_status::ok || header == segment_status::bad_flags;
+  if (has_header && !is_checksum_right(pkt, ipproto::tcp)) {
+    return context.invalid("tcp: bad checksum");
+  }
   if (header != segment_status::ok) return context.invalid(reason_of(header));
 
   std::unique_lock lock(ct.lock);
@@ -350,7 +355,9 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
       return context.invalid("tcp: RST is older than what was acknowledged");
     case ruling::reopen:
       lock.unlock();
-      return context.kill(ct) ? track::repeat : track::drop;
+      if (context.kill(ct)) return track::repeat;
+      context.invalid("tcp: reopened by another packet, or its end could not be told");
+      return track::drop;
     case ruling::skip_window:
       break;
     case ruling::check_window: {
@@ -370,20 +377,6 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
   return track::accept;
 }
 
-bool pkt_to_tuple(const packet& pkt, tuple& out) noexcept {
-  constexpr std::size_t ports_bytes = 4;
-  if (pkt.l4.size() < ports_bytes || pkt.l4_bytes < ports_bytes) return false;
-  out.src.id = read_be16(pkt.l4, 0);
-  out.dst.id = read_be16(pkt.l4, 2);
-  return true;
-}
-
-bool invert(const tuple& in, tuple& out) noexcept {
-  out.src.id = in.dst.id;
-  out.dst.id = in.src.id;
-  return true;
-}
-
 bool can_early_drop(const nf_conn& ct) noexcept {
   const std::lock_guard guard(ct.lock);
   return is_closing(ct.proto.tcp.state);
@@ -394,8 +387,8 @@ bool can_early_drop(const nf_conn& ct) noexcept {
 const l4proto tcp_l4proto = {
     .protonum = ipproto::tcp,
     .name = "tcp",
-    .pkt_to_tuple = pkt_to_tuple,
-    .invert = invert,
+    .pkt_to_tuple = ports_to_tuple,
+    .invert = invert_ports,
     .handle = handle,
     .resolves_clash = false,
     .can_early_drop = can_early_drop,

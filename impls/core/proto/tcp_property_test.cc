@@ -231,7 +231,7 @@ TEST_CASE("random bytes of any length are judged without a read beyond them") {
     pkt.l4 = std::span(exact.get(), bytes.size());
     pkt.l4_bytes = static_cast<std::uint32_t>(bytes.size()) + *rc::gen::inRange(0u, 100u);
     tuple ports;
-    (void)tcp_l4proto.pkt_to_tuple(pkt, ports);
+    (void)tcp_l4proto.pkt_to_tuple(pkt, {}, ports);
     const track answer = c.handle(c.ct().is_confirmed() ? dir::reply : dir::original, pkt);
     if (bytes.size() < 20) RC_ASSERT(answer == track::invalid);
     RC_ASSERT(static_cast<std::size_t>(c.state()) < tcp_state_count);

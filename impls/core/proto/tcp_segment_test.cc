@@ -168,7 +168,7 @@ TEST_CASE("no header read passes the captured bytes, wherever the capture ends")
 TEST_CASE("ports make the tuple, swapped they make the reply's") {
   const build::bytes l4 = build::tcp({.source_port = 40000, .dest_port = 443}).data;
   tuple original;
-  REQUIRE(tcp_l4proto.pkt_to_tuple(tcp_packet(l4), original));
+  REQUIRE(tcp_l4proto.pkt_to_tuple(tcp_packet(l4), {}, original));
   CHECK(original.src.id == 40000);
   CHECK(original.dst.id == 443);
   tuple reply;
@@ -177,9 +177,9 @@ TEST_CASE("ports make the tuple, swapped they make the reply's") {
   CHECK(reply.dst.id == 40000);
 
   for (std::size_t captured = 0; captured < 4; ++captured) {
-    CHECK_FALSE(tcp_l4proto.pkt_to_tuple(tcp_packet(l4, captured), original));
+    CHECK_FALSE(tcp_l4proto.pkt_to_tuple(tcp_packet(l4, captured), {}, original));
   }
-  CHECK(tcp_l4proto.pkt_to_tuple(tcp_packet(l4, 4), original));
+  CHECK(tcp_l4proto.pkt_to_tuple(tcp_packet(l4, 4), {}, original));
 }
 
 }  // namespace ct::core::tcp_test

@@ -33,12 +33,14 @@ class tracked_flow {
   std::uint32_t now = 1000;
   nf_conn ct;
   const char* reason = nullptr;  ///< of the last packet that was INVALID
+  unsigned kills = 0;            ///< asked for by the tracker
 
-  explicit tracked_flow(const build::bytes& first) {
+  explicit tracked_flow(const build::bytes& first, const l4proto_list& among = default_l4protos)
+      : among_(among) {
     const packet pkt = build::view(first);
     tuple original;
-    if (!get_tuple(pkt, original)) std::abort();
-    const std::optional<tuple> reply = invert_tuple(original);
+    if (!get_tuple(pkt, original, {.l4protos = among})) std::abort();
+    const std::optional<tuple> reply = invert_tuple(original, among);
     if (!reply) std::abort();
     set(original, dir::original);
     set(*reply, dir::reply);
@@ -55,7 +57,8 @@ class tracked_flow {
     if (!ct.is_confirmed() && !has_begun_) add_extensions(ct, policy);
     has_begun_ = true;
     context ctx(policy, timeouts_of(ct, policy), now, info);
-    const track verdict = find_l4proto(pkt.protonum).handle(ct, pkt, ctx);
+    const track verdict = find_l4proto(pkt.protonum, among_).handle(ct, pkt, ctx);
+    kills += ctx.kills;
     reason = ctx.reason;
     if (verdict == track::accept && d == dir::reply) ct.set(status::seen_reply);
     return verdict;
@@ -75,12 +78,17 @@ class tracked_flow {
   bool is_assured() const { return ct.has(status::assured); }
 
  private:
+  const l4proto_list& among_;
   bool has_begun_ = false;
 
   class context final : public track_context {
    public:
     using track_context::track_context;
-    bool kill(nf_conn&) override { return true; }
+    unsigned kills = 0;
+    bool kill(nf_conn&) override {
+      ++kills;
+      return true;
+    }
   };
 
   void set(const tuple& t, dir d) {

@@ -6,9 +6,13 @@
 /// as replied is the one after it, usually the third. A query with its answer thus never becomes a
 /// stream, however often the answer is repeated within two seconds.
 ///
+/// A checksum of 0 means that there is none, under IPv6 too. As in the kernel the sum runs over all
+/// that IP carries, and not only as far as UDP's length goes.
+///
 /// Difference to the kernel: stream_ts has 32 bits here and a machine word there. An ASSURED flow
 /// stays a stream, so that one which lives for 2^31 jiffies (99 days) does not fall back when the
 /// difference wraps. Source: nf_conntrack_udp_packet(), udp_error(), Linux 6.18.
+#include "impls/core/checksum.h"
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
@@ -23,21 +27,7 @@ namespace ct::core {
 namespace {
 
 constexpr std::size_t header_bytes = 8;
-constexpr std::size_t port_bytes = 4;  // both ports: all that a tuple needs
 constexpr std::uint32_t stream_after = seconds(2);
-
-bool pkt_to_tuple(const packet& pkt, tuple& out) noexcept {
-  if (pkt.l4.size() < port_bytes) return false;
-  out.src.id = read_be16(pkt.l4, 0);
-  out.dst.id = read_be16(pkt.l4, 2);
-  return true;
-}
-
-bool invert(const tuple& in, tuple& out) noexcept {
-  out.src.id = in.dst.id;
-  out.dst.id = in.src.id;
-  return true;
-}
 
 /// Why the header is wrong, or nullptr.
 const char* header_error(const packet& pkt) {
@@ -48,6 +38,9 @@ const char* header_error(const packet& pkt) {
   // them.
   if (length > pkt.l4_bytes && !pkt.is_fragment) {
     return "udp: length field passes the end of the packet";
+  }
+  if (read_be16(pkt.l4, 6) != 0 && !is_checksum_right(pkt, ipproto::udp)) {
+    return "udp: bad checksum";
   }
   return nullptr;
 }
@@ -80,8 +73,8 @@ bool can_early_drop(const nf_conn&) noexcept { return false; }
 const l4proto udp_l4proto = {
     .protonum = ipproto::udp,
     .name = "udp",
-    .pkt_to_tuple = pkt_to_tuple,
-    .invert = invert,
+    .pkt_to_tuple = ports_to_tuple,
+    .invert = invert_ports,
     .handle = handle,
     .resolves_clash = true,
     .can_early_drop = can_early_drop,
