@@ -55,6 +55,85 @@ TEST_CASE("a refused destroy event keeps the entry, out of the table, until it i
   });
 }
 
+TEST_CASE("what a refused destroy event keeps counts as no kill, and stops a reopening") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    h.heard.refuses = [](const event_message& m) { return m.has(event::destroy); };
+    h.pass(request());
+    CHECK(h.cpu().kill_if([](const conn&) { return true; }) == 0);
+    CHECK(h.waiting() == 1);
+
+    h.pass(tcp(true, syn, 1000, 0));
+    h.pass(tcp(false, syn | ack, 5000, 1001));
+    h.pass(tcp(true, ack, 1001, 5001));
+    h.pass(tcp(true, fin | ack, 1001, 5001));
+    h.pass(tcp(false, fin | ack, 5001, 1002));
+    h.pass(tcp(true, ack, 1002, 5002));
+    REQUIRE(h.only().tcp == tcp_state::time_wait);
+    const skb again = h.pass(tcp(true, syn, 900'000, 0));
+    CHECK(again.verdict == verdict::drop);
+    CHECK(again.conn_id == 0);
+    CHECK(h.stat().drop == 1);
+    CHECK(h.waiting() == 2);
+    CHECK(h.pass(tcp(true, syn, 900'000, 0)).info == ctinfo::new_);
+    h.heard.refuses = nullptr;
+    CHECK(h.cpu().redeliver(0).delivered == 2);
+  });
+}
+
+TEST_CASE("redelivery keeps its order, newest first, beyond a refusal in the middle of a burst") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    std::size_t left = 0;
+    h.heard.refuses = [&](const event_message& m) {
+      return m.has(event::destroy) && (left == 0 || left-- == 0);
+    };
+    std::vector<tuple> keys;
+    for (std::uint16_t port = 1; port <= 50; ++port) {
+      h.pass(request(port));
+      keys.push_back(udp_tuple(port));
+    }
+    CHECK(h.cpu().kill(keys) == 0);
+    h.heard.taken.clear();
+    left = 20;
+    CHECK(h.cpu().redeliver(0).delivered == 20);
+    left = 100;
+    CHECK(h.cpu().redeliver(0).delivered == 30);
+    REQUIRE(h.heard.taken.size() == 50);
+    for (std::size_t i = 0; i < 50; ++i) {
+      CHECK(h.heard.taken[i].entry.tuples[0].src.id == 50 - i);
+    }
+  });
+}
+
+TEST_CASE("who takes a listener away waits for the message that it is just told") {
+  for_each_impl([](const impl& which) {
+    host h(which);
+    std::atomic<bool> has_begun{false};
+    std::atomic<bool> has_returned{false};
+    bool was_left_alone = false;
+    std::thread leaver;
+    h.heard.refuses = [&](const event_message&) {
+      leaver = std::thread([&] {
+        has_begun.store(true, std::memory_order_relaxed);  // relaxed: a flag
+        h.listen(nullptr);
+        has_returned.store(true, std::memory_order_relaxed);  // relaxed: a flag
+      });
+      // relaxed: a flag
+      while (!has_begun.load(std::memory_order_relaxed)) std::this_thread::yield();
+      // Time enough for one who does not wait; one who does is never seen here.
+      for (int i = 0; i < 2000; ++i) std::this_thread::yield();
+      was_left_alone = has_returned.load(std::memory_order_relaxed);  // relaxed: a flag
+      return false;
+    };
+    h.pass(request());
+    leaver.join();
+    CHECK_FALSE(was_left_alone);
+    CHECK(h.pass(answer()).info == ctinfo::established_reply);
+    CHECK(h.heard.taken.size() == 1);
+  });
+}
+
 TEST_CASE("a second refusal does not put off the first one's redelivery") {
   for_each_impl([](const impl& which) {
     host h(which);

@@ -234,6 +234,17 @@ TEST_CASE("only an ACK of the RESPONSE makes a DCCP entry ASSURED") {
   CHECK_FALSE(cut.flow.is_assured());
 }
 
+TEST_CASE("a change of DCCP's state is an event; becoming ASSURED is none") {
+  connection c({{o, type::request}, {r, type::response}});
+  c.flow.ct.ecache.init(all_events);
+  CHECK(c.say(o, type::ack) == track::accept);
+  CHECK(c.flow.is_assured());
+  CHECK(c.flow.ct.ecache.take() == bit(event::protoinfo));
+  CHECK(c.say(o, type::ack) == track::accept);
+  CHECK(c.say(r, type::sync) == track::accept);
+  CHECK(c.flow.ct.ecache.take() == 0);
+}
+
 TEST_CASE("short sequence numbers have 24 bits, in another order") {
   connection c({{o, type::request}});
   bytes l4 = build::dccp({.source_port = 5001, .dest_port = 4000, .type = 1}).data;

@@ -176,6 +176,35 @@ TEST_CASE("INITs that cross are told apart by the tags that their answers confir
   CHECK_FALSE(f.data().has_init[1]);
 }
 
+TEST_CASE("of crossed INITs a repeated one changes nothing, a new one ends the collision") {
+  sctp_flow f = in_state(sctp_state::closed);
+  CHECK(f.send({r, 0}, init_chunk(type::init, server_tag)) == track::accept);
+  SECTION("repeated") {
+    CHECK(f.send({o, 0}, init_chunk(type::init, client_tag)) == track::accept);
+    CHECK(f.data().has_init[0]);
+    CHECK(f.data().has_init[1]);
+    CHECK(f.send({r, client_tag}, init_chunk(type::init_ack, strange_tag)) == track::invalid);
+  }
+  SECTION("new: the other side's answer is now believed, whatever its tag") {
+    CHECK(f.send({o, 0}, init_chunk(type::init, 0x8888)) == track::accept);
+    CHECK(f.data().has_init[0]);
+    CHECK_FALSE(f.data().has_init[1]);
+    CHECK(f.send({r, 0x8888}, init_chunk(type::init_ack, strange_tag)) == track::accept);
+    CHECK(f.vtag(o) == strange_tag);
+  }
+}
+
+TEST_CASE("a change of state is an event, and so is becoming ASSURED") {
+  sctp_flow f = in_state(sctp_state::cookie_echoed);
+  f.flow.ct.ecache.init(all_events);
+  CHECK(f.say(r, type::cookie_ack) == track::accept);
+  CHECK(f.flow.ct.ecache.take() == (bit(event::protoinfo) | bit(event::assured)));
+  CHECK(f.say(o, type::data) == track::accept);
+  CHECK(f.flow.ct.ecache.take() == 0);
+  CHECK(f.say(o, type::shutdown) == track::accept);
+  CHECK(f.flow.ct.ecache.take() == bit(event::protoinfo));
+}
+
 TEST_CASE("an INIT of an established association may renew its tag, if an INIT_ACK answers") {
   sctp_flow f = established();
   f.flow.advance(seconds(10));
