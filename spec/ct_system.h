@@ -11,8 +11,10 @@
 /// reference goes). free_skb without confirm is a drop: an unconfirmed entry dies with it. `pass`
 /// runs all three for each packet before it looks at the next.
 ///
-/// Time is virtual: the clock stands still until `advance` or a packet's own time moves it.
-/// Source: nf_conntrack_in(), nf_conntrack_confirm(), struct sk_buff, Linux 6.18.
+/// Time is virtual: the clock stands still until `advance` or a packet's own time moves it. The
+/// live kernel's (impl::is_live) is real and moves by itself; there the times of packets, `advance`
+/// and `gc_worker` have no effect, and an entry expires when it does. Source: nf_conntrack_in(),
+/// nf_conntrack_confirm(), struct sk_buff, Linux 6.18.
 #pragma once
 
 #include "spec/events.h"
@@ -149,6 +151,12 @@ class cpu {
   /// is told at once.
   virtual update_status update(const tuple&, const conn_update&) noexcept {
     return update_status::not_found;
+  }
+
+  /// The entry of this tuple, either direction, as `conntrack -G` shows it; none: not found, or the
+  /// system cannot say.
+  virtual std::optional<conn> get(const tuple&, std::uint16_t /*zone_id*/) noexcept {
+    return std::nullopt;
   }
 
   /// Kills every entry in the table of which `chosen(copy)` says so, as `conntrack -D` with a

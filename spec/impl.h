@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace ct {
@@ -19,11 +20,17 @@ struct impl {
   std::string_view summary;  ///< one line
   claims promises;           ///< none: it stores nothing and takes part in timing only
   std::unique_ptr<ct_system> (*make)(const system_options&);
+  /// Of what does not live in this program but in the machine, on the real clock: what it needs and
+  /// has not got here, or empty. It takes part only where it is named, never in `all`.
+  std::string (*lacks)() = nullptr;
 
+  bool is_live() const { return lacks != nullptr; }
   bool is_timing_only() const { return promises.empty(); }
 };
 
-/// Sorted by name; fixed at link time.
+/// Those that live in this program, sorted by name; fixed at link time.
 std::span<const impl> implementations();
+/// Those that live in the machine.
+std::span<const impl> live_implementations();
 
 }  // namespace ct

@@ -216,6 +216,9 @@ struct conn {
   ct::labels labels{};
   std::uint64_t master_id = 0;  ///< the entry that announced this one; 0: none did
   std::string_view helper;      ///< attached helper; empty: none
+  // What the TCP tracker knows of each side, as ctnetlink shows it; TCP only.
+  std::array<std::uint8_t, 2> tcp_scale{};  ///< [dir], window scale
+  std::array<std::uint8_t, 2> tcp_flags{};  ///< [dir], IP_CT_TCP_FLAG_*
 
   bool has(std::uint32_t bit) const { return (status & bit) != 0; }
 };

@@ -340,8 +340,8 @@ struct extension {
 inline extension options_header(std::uint8_t number, std::uint8_t more_units = 0) {
   bytes data(8 * (1U + more_units));
   put8(data, 1, more_units);
-  if (number != 43) {  // one PadN option fills it
-    put8(data, 2, 1);
+  if (number != 43) {  // one option fills it: PadN, or where that would be too long, one to skip
+    put8(data, 2, more_units == 0 ? 1 : 0x1e);
     put8(data, 3, static_cast<unsigned>(data.size() - 4));
   }
   return {.number = number, .data = data};

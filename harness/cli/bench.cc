@@ -94,6 +94,10 @@ bench::options options_of(const bench_arguments& arguments, const context& what)
 }
 
 outcome run_bench(const bench_arguments& arguments, const context& what) {
+  if (std::ranges::any_of(what.chosen, &impl::is_live)) {
+    throw usage_error(
+        "bench: linux is reached by system calls, which would be all that is timed; leave it out");
+  }
   if (!arguments.google_json.empty()) expect_writable(arguments.google_json);
   bench::options options = options_of(arguments, what);
   const loaded_captures captures = load(arguments.captures);

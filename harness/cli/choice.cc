@@ -3,6 +3,8 @@
 #include "harness/cli/choice.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <numeric>
 
 namespace ct::harness {
@@ -42,7 +44,11 @@ std::string suggestion(std::string_view name, std::span<const std::string_view> 
 }
 
 std::vector<impl> choose(std::span<const impl> all, std::string_view names) {
-  if (names == "all") return {all.begin(), all.end()};
+  if (names == "all") {
+    std::vector<impl> in_program;
+    std::ranges::copy_if(all, std::back_inserter(in_program), std::not_fn(&impl::is_live));
+    return in_program;
+  }
   std::vector<std::string_view> known;
   for (const impl& one : all) known.push_back(one.name);
   std::vector<impl> chosen;

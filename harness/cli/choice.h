@@ -28,8 +28,8 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
 /// ": did you mean NAME?", or empty.
 std::string suggestion(std::string_view name, std::span<const std::string_view> known);
 
-/// The implementations of "a,b,c" in that order, or every one for "all". Throws usage_error for a
-/// name that does not exist, stands twice or is empty.
+/// The implementations of "a,b,c" in that order, or every one for "all" but what is live. Throws
+/// usage_error for a name that does not exist, stands twice or is empty.
 std::vector<impl> choose(std::span<const impl> all, std::string_view names);
 
 }  // namespace ct::harness

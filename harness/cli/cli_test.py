@@ -82,7 +82,7 @@ class Usage(Cli):
     def test_help_and_version(self):
         self.assertIn("replay", self.good("--help"))
         self.assertRegex(self.good("--version"), r"^ctbench \d")
-        for verb in "list", "doctor", "replay", "flood", "bench":
+        for verb in "list", "doctor", "replay", "flood", "conform", "bench":
             self.assertIn("--impl", self.good(verb, "--help"))
 
     def test_output_that_cannot_be_written(self):
@@ -283,6 +283,52 @@ class Flood(Cli):
         self.assertIn("shorten the round trip", self.refused(*self.SMALL, "--rtt-ms", "600000"))
         for option, value in [("--max", "0"), ("--connections", "0"), ("--ratio", "-1"), ("--rate", "0")]:
             self.assertIn(option, self.refused("flood", option, value))
+
+
+class Conform(Cli):
+    """On a machine without root, TUN or netfilter every run says that it was skipped, and is good."""
+
+    def run_it(self, *arguments):
+        text = self.good("conform", *arguments, "--out", self.path("found"), "--json", self.path("c.json"))
+        with open(self.path("c.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        if "skipped" in result["verdict"]:
+            self.assertRegex(text, r"(?m)^skipped: linux \(needs .+\)$")
+            self.skipTest(text.strip())
+        return text, result
+
+    def test_generated_packets_have_no_unexplained_difference(self):
+        text, result = self.run_it("--packets", "5000", "--seed", "3", "--impl", "rcu")
+        self.assertEqual(text.splitlines()[-1], "no unexplained difference: 5,000 packets")
+        self.assertIn("against Linux ", text)
+        self.assertRegex(text, r"(?m)^coverage: TCP table \d+ of 120 cells, 114 can be reached; ICMP ")
+        self.assertEqual(result["figures"]["states"], 5000)
+        self.assertGreater(result["figures"]["tcp_cells"], 100)
+        self.assertFalse(pathlib.Path(self.path("found")).exists())
+
+    def test_captures_have_no_unexplained_difference(self):
+        text, result = self.run_it("--pcap", DNS, "workloads/traces/resets.pcap", "--impl", "locked_map")
+        self.assertIn("dns.pcap: 1,224 packets, 1 left out", text)
+        self.assertEqual(result["figures"]["packets"], result["figures"]["states"])
+
+    def test_what_makes_no_sense_is_refused(self):
+        self.assertIn("did you mean tcp?", self.refused("conform", "--protocol", "tpc"))
+        self.assertIn("--packets", self.refused("conform", "--packets", "0"))
+        self.assertIn("name one that tracks", self.refused("conform", "--impl", "rcu,tbb"))
+        self.assertIn("name one that tracks", self.refused("conform", "--impl", "noop"))
+        self.assertIn("did you mean nf_conntrack_udp_timeout?",
+                      self.refused("conform", "--sysctl", "udp_timeou=5"))
+        self.assertIn("none.pcap", self.refused("conform", "--pcap", self.path("none.pcap")))
+
+    def test_linux_is_listed_and_takes_part_only_by_name(self):
+        self.assertRegex(self.good("list"), r"(?m)^  linux +the live kernel")
+        text = self.good("replay", DNS, "--impl", "all")
+        self.assertNotRegex(text, r"(?m)^linux ")
+        self.assertRegex(self.good("doctor"), r"(?m)^(ok|no)  linux ")
+        done = ctbench("replay", DNS, "--impl", "linux")
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertRegex(done.stdout.decode() + done.stderr.decode(),
+                         r"(?m)^(linux +1,225|skipped: linux \(needs )")
 
 
 class Bench(Cli):

@@ -9,9 +9,26 @@
 namespace ct::harness {
 namespace {
 
-outcome doctor(const context&) {
+/// What takes part only where the machine lets it.
+finding live_finding(const impl& one) {
+  const std::string missing = one.lacks();
+  finding found = {.name = std::string(one.name), .is_there = missing.empty()};
+  if (missing.empty()) {
+    found.value = one.summary;
+  } else {
+    found.value = "needs " + missing;
+    found.why = "no packet can be compared with the live kernel (conform)";
+    found.what_to_do = "run as root, on a kernel with TUN, nf_tables, nf_conntrack and ctnetlink";
+  }
+  return found;
+}
+
+outcome doctor(const context& what) {
   outcome found;
-  const std::vector<finding> findings = examine_machine();
+  std::vector<finding> findings = examine_machine();
+  for (const impl& one : what.all) {
+    if (one.is_live()) findings.push_back(live_finding(one));
+  }
   std::size_t width = 0;
   for (const finding& one : findings) width = std::max(width, one.name.size());
   for (const finding& one : findings) {

@@ -20,13 +20,16 @@ std::vector<std::string_view> letters(const claims& promises) {
 
 outcome list(const context& what) {
   outcome found;
+  // What takes part only by name is listed all the same.
+  const std::vector<impl> shown =
+      what.is_chosen_by_name ? what.chosen : std::vector<impl>(what.all.begin(), what.all.end());
   std::size_t width = 0;
-  for (const impl& one : what.chosen) width = std::max(width, one.name.size());
+  for (const impl& one : shown) width = std::max(width, one.name.size());
   for (const verb& one : verbs()) width = std::max(width, one.name.size());
 
   fmt::print(
       "implementations (--impl), with the guarantees that they promise (docs/guarantees.md)\n");
-  for (const impl& one : what.chosen) {
+  for (const impl& one : shown) {
     const auto names = letters(one.promises);
     fmt::print("  {:<{}}  {}\n", one.name, width, one.summary);
     fmt::print("  {:<{}}  {}\n",
@@ -34,10 +37,14 @@ outcome list(const context& what) {
                width,
                one.is_timing_only() ? "promises nothing: takes part in timing only"
                                     : fmt::format("promises {}", fmt::join(names, " ")));
+    if (one.is_live()) {
+      fmt::print("  {:<{}}  takes part only where it is named, and in conform\n", "", width);
+    }
     found.rows.push_back({{"impl", one.name},
                           {"summary", one.summary},
                           {"promises", names},
-                          {"timing_only", one.is_timing_only()}});
+                          {"timing_only", one.is_timing_only()},
+                          {"live", one.is_live()}});
   }
   fmt::print("\nverbs (ctbench VERB --help)\n");
   nlohmann::json verb_names = nlohmann::json::array();
@@ -46,10 +53,10 @@ outcome list(const context& what) {
     verb_names.push_back(one.name);
   }
   fmt::print("\n");
-  found.figures = {{"implementations", what.chosen.size()}, {"verbs", verb_names}};
+  found.figures = {{"implementations", shown.size()}, {"verbs", verb_names}};
   found.verdict = fmt::format("{} implementation{}, {} verbs",
-                              what.chosen.size(),
-                              what.chosen.size() == 1 ? "" : "s",
+                              shown.size(),
+                              shown.size() == 1 ? "" : "s",
                               verbs().size());
   return found;
 }

@@ -10,9 +10,9 @@ namespace ct::harness {
 struct finding {
   std::string name;
   bool is_there = false;
-  std::string value;       ///< what was found, or what is missing
-  std::string why;         ///< if it is missing: what does not work without it
-  std::string what_to_do;  ///< if it is missing
+  std::string value{};       ///< what was found, or what is missing
+  std::string why{};         ///< if it is missing: what does not work without it
+  std::string what_to_do{};  ///< if it is missing
 };
 
 std::vector<finding> examine_machine();

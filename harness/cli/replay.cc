@@ -43,6 +43,12 @@ std::vector<impl> contestants(const context& what) {
   for (const impl& one : what.chosen) {
     if (what.is_chosen_by_name || !one.is_timing_only()) taking_part.push_back(one);
   }
+  if (taking_part.size() > 1 && std::ranges::any_of(taking_part, &impl::is_live)) {
+    throw usage_error(
+        "replay: linux has the machine's clock, the others have that of the capture; name it "
+        "alone, "
+        "or compare with ctbench conform --pcap");
+  }
   if (std::ranges::all_of(taking_part, &impl::is_timing_only)) {
     throw usage_error(
         "replay: every implementation chosen takes part in timing only; name one that tracks "

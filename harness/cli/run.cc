@@ -63,13 +63,37 @@ void expect_known_verb(int argc, const char* const* argv) {
                                 suggestion(name, known)));
 }
 
+/// Why an implementation cannot run on this machine; empty if it can.
+std::string why_skipped(const impl& one) {
+  const std::string missing = one.is_live() ? one.lacks() : "";
+  return missing.empty() ? "" : fmt::format("skipped: {} (needs {})", one.name, missing);
+}
+
+/// Takes out of the chosen what cannot run here, by name. Empty, or the line about the last one.
+std::string take_out_skipped(std::vector<impl>& chosen) {
+  std::string last;
+  std::erase_if(chosen, [&last](const impl& one) {
+    const std::string why = why_skipped(one);
+    if (why.empty()) return false;
+    fmt::print(stderr, "{}\n", why);
+    last = why;
+    return true;
+  });
+  return last;
+}
+
 outcome work(const subcommand& chosen, const shared_options& shared, std::span<const impl> all) {
   if (!shared.json.empty() || chosen.app->count("--json") > 0) expect_writable(shared.json);
-  const context what = {.all = all,
-                        .chosen = choose(all, shared.impls),
-                        .is_chosen_by_name = shared.impls != "all",
-                        .seed = shared.seed};
-  outcome found = chosen.work(what);
+  context what = {.all = all,
+                  .chosen = choose(all, shared.impls),
+                  .is_chosen_by_name = shared.impls != "all",
+                  .seed = shared.seed};
+  std::string skipped;
+  if (chosen.which->drives) skipped = take_out_skipped(what.chosen);
+  // Nothing is left to do: said, and no failure.
+  outcome found;
+  found.verdict = skipped;
+  if (!what.chosen.empty()) found = chosen.work(what);
   const std::string& last = found.closing.empty() ? found.verdict : found.closing;
   fmt::print(found.is_stdout_taken ? stderr : stdout, "{}\n", last);
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

@@ -54,6 +54,7 @@ struct verb {
   /// Adds the verb's options to its subcommand; the returned function owns what they are parsed
   /// into.
   std::function<outcome(const context&)> (*add)(CLI::App& options);
+  bool drives = true;  ///< makes the implementations that are chosen, which must be able to run
 };
 
 /// Every verb, in the order in which help shows them.
@@ -65,5 +66,6 @@ std::function<outcome(const context&)> add_replay(CLI::App& options);
 std::function<outcome(const context&)> add_scenario(CLI::App& options);
 std::function<outcome(const context&)> add_flood(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
+std::function<outcome(const context&)> add_conform(CLI::App& options);
 
 }  // namespace ct::harness

@@ -7,16 +7,21 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 6> list = {{
-      {"list", "which implementations and verbs are there?", add_list},
+  static constexpr std::array<verb, 7> list = {{
+      {"list", "which implementations and verbs are there?", add_list, false},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
-       add_doctor},
+       add_doctor,
+       false},
       {"replay", "what does each implementation make of this traffic? do they agree?", add_replay},
       {"scenario", "does each implementation do what these scenarios say?", add_scenario},
       {"flood",
        "the table is full: who still gets through, with and without early drop?",
        add_flood},
+      {"conform",
+       "does it agree with the live Linux kernel, packet by packet?",
+       add_conform,
+       false},
       {"bench", "how fast is each implementation, while every answer is right?", add_bench},
   }};
   return list;

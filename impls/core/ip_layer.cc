@@ -154,31 +154,61 @@ void read_ipv6(std::span<const std::byte> l3, packet& out) {
   read_addresses(l3, 8, 16, out);
 }
 
-/// Hop-by-hop options right behind the header are IP's own business: it drops a packet whose
-/// options end behind it, before conntrack sees it.
-bool is_hop_by_hop_too_long(const packet& pkt) {
-  if (read_byte(pkt.l3, 6) != hop_by_hop) return false;
-  if (pkt.l3_bytes < ipv6_header_bytes + 8) return true;
-  if (pkt.l3.size() < ipv6_header_bytes + 2) return false;  // not captured: nothing is known
-  const std::uint32_t options_bytes = (read_byte(pkt.l3, ipv6_header_bytes + 1) + 1U) * 8;
-  return ipv6_header_bytes + options_bytes > pkt.l3_bytes;
+/// Walks the options of a hop-by-hop header, `list` being what lies between its first two bytes and
+/// its end. Why IP drops the packet, or nullptr. An option that is not known says itself, in its
+/// two highest bits, whether it may be skipped. Source: ip6_parse_tlv(), ipv6_hop_jumbo(),
+/// ip6_tlvopt_unknown(), Linux 6.18; RFC 8200, section 4.2.
+const char* options_error(std::span<const std::byte> list) {
+  enum option : std::uint8_t { pad1 = 0, padn = 1, router_alert = 5, jumbo = 0xc2 };
+  constexpr std::size_t padding_max = 7;  // more would only align to what needs no more than 8
+  std::size_t padding = 0;
+  while (!list.empty()) {
+    const std::uint8_t type = read_byte(list, 0);
+    if (type != pad1 && list.size() < 2) return "ipv6: hop-by-hop option cut";
+    const std::size_t bytes = type == pad1 ? 1 : read_byte(list, 1) + std::size_t{2};
+    if (bytes > list.size()) return "ipv6: hop-by-hop option passes the end of the options";
+    const std::span<const std::byte> value =
+        list.first(bytes).subspan(std::min<std::size_t>(2, bytes));
+    padding = type == pad1 || type == padn ? padding + bytes : 0;
+    if (padding > padding_max) return "ipv6: hop-by-hop padding of more than 7 bytes";
+    if (type == padn && std::ranges::any_of(value, [](std::byte b) { return b != std::byte{0}; })) {
+      return "ipv6: hop-by-hop padding that is not zero";
+    }
+    if (type == jumbo) return "ipv6: jumbogram, or an option that says so wrongly";
+    if (type == router_alert && value.size() != 2) return "ipv6: router alert of a wrong length";
+    if (type > 0x3f) return "ipv6: unknown hop-by-hop option that must not be skipped";
+    list = list.subspan(bytes);
+  }
+  return nullptr;
+}
+
+/// Hop-by-hop options right behind the header are IP's own business: what is wrong with them drops
+/// the packet before conntrack sees it. Why, or nullptr; what was not captured is taken for right.
+const char* hop_by_hop_error(const packet& pkt) {
+  constexpr const char* too_long = "ipv6: hop-by-hop options pass the end of the packet";
+  if (read_byte(pkt.l3, 6) != hop_by_hop) return nullptr;
+  if (pkt.l3_bytes < ipv6_header_bytes + 8) return too_long;
+  if (pkt.l3.size() < ipv6_header_bytes + 2) return nullptr;
+  const std::size_t header_bytes = (read_byte(pkt.l3, ipv6_header_bytes + 1) + std::size_t{1}) * 8;
+  if (ipv6_header_bytes + header_bytes > pkt.l3_bytes) return too_long;
+  if (pkt.l3.size() < ipv6_header_bytes + header_bytes) return nullptr;
+  return options_error(pkt.l3.subspan(ipv6_header_bytes + 2, header_bytes - 2));
 }
 
 decode_status decode_ipv6(std::span<const std::byte> l3, std::uint32_t wire_bytes, packet& out) {
   if (l3.size() < ipv6_header_bytes) return malformed(out, "ipv6: header cut");
   const std::uint32_t payload_bytes = read_be16(l3, 4);
-  if (payload_bytes == 0 && read_byte(l3, 6) == hop_by_hop) {
-    return malformed(out, "ipv6: jumbogram (payload length 0 with hop-by-hop options)");
-  }
-  const std::uint32_t total_bytes = ipv6_header_bytes + payload_bytes;
+  // 0 in front of hop-by-hop options announces a jumbogram; without the option for it the frame's
+  // length counts.
+  const bool is_without_length = payload_bytes == 0 && read_byte(l3, 6) == hop_by_hop;
+  const std::uint32_t total_bytes =
+      is_without_length ? wire_bytes : ipv6_header_bytes + payload_bytes;
   if (total_bytes > wire_bytes) {
     return malformed(out, "ipv6: payload length passes the end of the frame");
   }
   out.l3_bytes = total_bytes;
   out.l3 = l3.first(std::min<std::size_t>(l3.size(), total_bytes));
-  if (is_hop_by_hop_too_long(out)) {
-    return malformed(out, "ipv6: hop-by-hop options pass the end of the packet");
-  }
+  if (const char* const why = hop_by_hop_error(out)) return malformed(out, why);
   read_ipv6(l3, out);
   if (walk_extensions(out) == chain_end::cut) {
     if (out.l3.size() < total_bytes) {

@@ -205,14 +205,48 @@ TEST_CASE("an IPv6 header that contradicts its frame is malformed") {
 TEST_CASE("an IPv6 jumbogram is malformed, and named; payload length 0 alone is no jumbogram") {
   bytes jumbo = ipv6({.extensions = {options_header(0)}}, datagram);
   put16(jumbo, 4, 0);
-  CHECK(why_malformed(jumbo) == "ipv6: jumbogram (payload length 0 with hop-by-hop options)");
+  // Seen live on 6.18.44: without the option the packet is as long as its frame.
+  CHECK(why_malformed(jumbo).empty());
+  CHECK(decoded(jumbo).l3_bytes == jumbo.size());
+  CHECK(decoded(jumbo).has_l4);
+  put8(jumbo, 42, 0xc2);
+  put8(jumbo, 43, 4);
+  CHECK(why_malformed(jumbo) == "ipv6: jumbogram, or an option that says so wrongly");
   const bytes empty = ipv6({}, other(47));
   CHECK(decoded(empty).has_l4);
+}
+
+TEST_CASE(
+    "IP drops hop-by-hop options that are wrong, padding too, and skips what may be skipped") {
+  // As a live 6.18.44 does. Six bytes of options each.
+  const auto why = [](std::initializer_list<unsigned> options) {
+    bytes ip = ipv6({.extensions = {options_header(0)}}, datagram);
+    std::size_t at = 42;
+    for (const unsigned byte : options) put8(ip, at++, byte);
+    return why_malformed(ip);
+  };
+  CHECK(why({1, 4, 0, 0, 0, 0}).empty());
+  CHECK(why({0, 0, 0, 0, 0, 0}).empty());
+  CHECK(why({0x1e, 4, 1, 2, 3, 4}).empty());
+  CHECK(why({5, 2, 0, 0, 0, 0}).empty());
+  CHECK(why({1, 4, 0, 0, 0, 1}) == "ipv6: hop-by-hop padding that is not zero");
+  CHECK(why({1, 5, 0, 0, 0, 0}) == "ipv6: hop-by-hop option passes the end of the options");
+  CHECK(why({0, 0, 0, 0, 0, 1}) == "ipv6: hop-by-hop option cut");
+  CHECK(why({5, 3, 0, 0, 0, 0}) == "ipv6: router alert of a wrong length");
+  for (const unsigned type : {0x40U, 0x80U, 0xc0U}) {
+    CHECK(why({type, 4, 0, 0, 0, 0}) == "ipv6: unknown hop-by-hop option that must not be skipped");
+  }
+  bytes padded = ipv6({.extensions = {options_header(0, 1)}}, datagram);
+  CHECK(why_malformed(padded).empty());
+  put8(padded, 42, 1);
+  CHECK(why_malformed(padded) == "ipv6: hop-by-hop padding of more than 7 bytes");
 }
 
 TEST_CASE("hop-by-hop options that pass the end of the packet are malformed: IP drops them") {
   bytes ip = ipv6({.extensions = {options_header(0)}}, datagram);
   put8(ip, 41, 2);  // 24 bytes of options and nothing behind them: just right
+  put8(ip, 48, 0x1e);
+  put8(ip, 49, 14);
   CHECK(why_malformed(ip).empty());
   put8(ip, 41, 3);
   CHECK(why_malformed(ip) == "ipv6: hop-by-hop options pass the end of the packet");

@@ -19,6 +19,10 @@ inline void show_state(const nf_conn& ct, conn& c) {
     case ipproto::tcp: {
       const std::lock_guard guard(ct.lock);
       c.tcp = ct.proto.tcp.state;
+      for (const dir d : {dir::original, dir::reply}) {
+        c.tcp_scale[index(d)] = ct.proto.tcp.seen[index(d)].td_scale;
+        c.tcp_flags[index(d)] = ct.proto.tcp.seen[index(d)].flags;
+      }
       break;
     }
     case ipproto::sctp: {

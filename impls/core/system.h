@@ -200,6 +200,18 @@ class system final : public ct_system {
       return won;
     }
 
+    std::optional<conn> get(const tuple& t, std::uint16_t zone_id) noexcept override {
+      core_type& core = owner_.core_;
+      const found<nf_conn> hit = core.find_get(state_, core.key_of(t, zone_id, core.net(0)));
+      std::optional<conn> shown;
+      if (hit.entry != nullptr) {
+        shown = owner_.view(*hit.entry);
+        core.put(state_, *hit.entry);
+      }
+      quiescent();
+      return shown;
+    }
+
     std::size_t kill_if(const std::function<bool(const conn&)>& chosen) override {
       const std::size_t killed =
           owner_.core_.kill_if(state_, [&](nf_conn& ct) { return chosen(owner_.view(ct)); });
@@ -382,7 +394,8 @@ constexpr impl entry(std::string_view name) {
           .promises = Table::promises,
           .make = [](const system_options& options) -> std::unique_ptr<ct_system> {
             return std::make_unique<system<Table>>(options);
-          }};
+          },
+          .lacks = nullptr};
 }
 
 }  // namespace ct::core

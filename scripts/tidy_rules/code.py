@@ -107,7 +107,9 @@ def banned_name(tree):
 
 
 # Where real time is measured, shown in a progress bar, or waited for.
-WALL_CLOCK_FOLDERS = ("harness/bench/", "harness/replay/", "harness/cli/", "impls/sync/")
+WALL_CLOCK_FOLDERS = (
+    "harness/bench/", "harness/conform/", "harness/replay/", "harness/cli/", "impls/linux/", "impls/sync/",
+)
 
 
 @rule(

@@ -43,8 +43,10 @@ THIRD_PARTY = {
     r"nlohmann/": ("harness",),
     # The operating system's.
     r"arpa/inet\.h": ("impls/core", "workloads", "harness"),
+    r"libmnl/|nftables/": ("impls/linux",),
     r"(pthread|sched|unistd|fcntl|dirent|poll|ifaddrs)\.h|sys/|linux/|net/|netinet/|arpa/": (
         "impls/sync",
+        "impls/linux",
         "workloads",
         "harness",
     ),
