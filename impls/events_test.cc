@@ -46,22 +46,6 @@ TEST_CASE("the books accept a good order and find each planted fault") {
   CHECK(judged({message(1, 0)}) == "entry 1: a message without events");
 }
 
-TEST_CASE("what another packet left waiting at the winner is told with the merge") {
-  for_each_impl([](const impl& which) {
-    host h(which);
-    skb winner = h.in(request());
-    skb loser = h.in(request());
-    h.confirm(winner);
-    skb reply = h.in(answer());
-    CHECK(h.heard.bits() == std::vector<std::uint32_t>{new_bit});
-    h.confirm(loser);
-    CHECK(h.heard.bits() == std::vector<std::uint32_t>{new_bit, reply_bit});
-    h.confirm(reply);
-    CHECK(h.heard.taken.size() == 2);
-    for (skb* s : {&winner, &loser, &reply}) h.free(*s);
-  });
-}
-
 TEST_CASE("the destroy event is told while lookups still find the entry") {
   for_each_impl([](const impl& which) {
     host h(which);

@@ -86,19 +86,6 @@ class ftp_session {
     return s;
   }
 
-  /// The client's next segment, not sent.
-  bytes next_of_client(const std::string& text) const {
-    bytes data;
-    for (const char c : text) data.push_back(static_cast<std::byte>(c));
-    return build::ipv4({.src = client, .dst = server},
-                       build::tcp({.source_port = client_port_,
-                                   .dest_port = 21,
-                                   .seq = client_seq_,
-                                   .ack = server_seq_,
-                                   .flags = psh | ack},
-                                  data));
-  }
-
   ct_system& system() { return *system_; }
   ct::cpu& cpu() { return *cpu_; }
   void wait(std::uint32_t jiffies) { cpu_->advance(system_->jiffies64() + jiffies); }
@@ -145,66 +132,6 @@ class births final : public listener {
   }
   std::map<std::uint64_t, std::uint32_t> bits;  // [id]
 };
-
-TEST_CASE("a third host does not fulfil what the server was expected to do") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    (void)ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-    const bytes ip =
-        build::ipv4({.src = "192.0.2.99", .dst = client},
-                    build::tcp({.source_port = 20, .dest_port = 5121, .seq = 7, .flags = syn}));
-    skb stranger{.frame = ip,
-                 .wire_bytes = static_cast<std::uint32_t>(ip.size()),
-                 .link = link_type::raw};
-    ftp.cpu().pass({&stranger, 1});
-    CHECK(stranger.info == ctinfo::new_);
-    CHECK(ftp.system().expectations().size() == 1);
-  });
-}
-
-TEST_CASE("what a packet in flight announces for a killed master goes with the last reference") {
-  for_each_impl([](const impl& which) {
-    ftp_session ftp(which);
-    ftp.open();
-    const bytes ip = ftp.next_of_client("PORT 10,0,0,1,20,1\r\n");
-    skb s{.frame = ip, .wire_bytes = static_cast<std::uint32_t>(ip.size()), .link = link_type::raw};
-    ftp.cpu().in({&s, 1});
-    CHECK(ftp.kill_control() == 1);
-    ftp.cpu().confirm({&s, 1});
-    CHECK(ftp.system().expectations().size() == 1);
-    ftp.cpu().free_skb({&s, 1});
-    CHECK(ftp.system().expectations().empty());
-    CHECK(ftp.system().count() == 0);
-    CHECK(ftp.broken() == "");
-  });
-}
-
-TEST_CASE("each of several expectations is counted as gone in the jiffy of its own timeout") {
-  for_each_impl([](const impl& which) {
-    const std::shared_ptr<ct_system> system = which.make(with_helper());
-    ftp_session one(system, 5000);
-    ftp_session two(system, 5001);
-    const auto deleted = [&] {
-      std::uint64_t sum = 0;
-      for (const ip_conntrack_stat& row : system->statistics()) sum += row.expect_delete;
-      return sum;
-    };
-    one.open();
-    two.open();
-    (void)one.say(true, "PORT 10,0,0,1,20,1\r\n");
-    one.wait(100 * hz);
-    (void)two.say(true, "PORT 10,0,0,1,20,2\r\n");
-    one.wait(200 * hz - 1);
-    CHECK(deleted() == 0);
-    one.wait(1);
-    CHECK(deleted() == 1);
-    one.wait(100 * hz - 1);
-    CHECK(deleted() == 1);
-    one.wait(1);
-    CHECK(deleted() == 2);
-  });
-}
 
 /// Offers on one CPU, and their masters' ends; packets that fulfil them, or come too late, on
 /// another one. Whoever wins, nothing is left in the end.
@@ -254,39 +181,6 @@ TEST_CASE("offers, matches and the masters' ends on two CPUs leave nothing behin
     CHECK(system->count() == 0);
     CHECK(system->expectations().empty());
     CHECK(last.broken() == "");
-  });
-}
-
-TEST_CASE("no helper is attached by default, to another port, or to a running connection") {
-  for_each_impl([](const impl& which) {
-    system_options other_port = with_helper();
-    other_port.helpers = {{.helper = "ftp", .port = 2121}};
-    for (const system_options& options : {system_options{.buckets = 64}, other_port}) {
-      ftp_session ftp(which, options);
-      ftp.open();
-      const skb port = ftp.say(true, "PORT 10,0,0,1,20,1\r\n");
-      CHECK(ftp.entry(port.conn_id).helper.empty());
-      CHECK(!ftp.entry(port.conn_id).has(status::helper));
-      CHECK(ftp.system().expectations().empty());
-    }
-    // Of another protocol.
-    const bytes ip = build::ipv4({.src = client, .dst = server},
-                                 build::udp({.source_port = 5000, .dest_port = 21}, {}));
-    skb datagram{.frame = ip,
-                 .wire_bytes = static_cast<std::uint32_t>(ip.size()),
-                 .link = link_type::raw};
-    ftp_session other(which);
-    other.cpu().pass({&datagram, 1});
-    REQUIRE(datagram.conn_id != 0);
-    CHECK(other.entry(datagram.conn_id).helper.empty());
-    // In the table before its first packet.
-    ftp_session ftp(which);
-    const tuple control = ftp.control_tuple();
-    REQUIRE(ftp.cpu().create({&control, 1}, 100) == 1);
-    const skb first = ftp.segment(true, syn);
-    REQUIRE(first.conn_id != 0);
-    CHECK(ftp.entry(first.conn_id).helper.empty());
-    CHECK_FALSE(ftp.entry(first.conn_id).has(status::helper));
   });
 }
 

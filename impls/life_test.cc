@@ -11,20 +11,6 @@
 namespace ct::system_test {
 namespace {
 
-TEST_CASE("a flush takes the reply-only entry of a resolved clash too") {
-  for_each_impl([](const impl& which) {
-    host h(which);
-    skb winner = h.in(request());
-    skb loser = h.in(request());
-    REQUIRE(h.cpu().alter_reply(loser, udp_tuple("192.0.2.99", 53, client, 4000)));
-    for (skb* s : {&winner, &loser}) h.confirm(*s);
-    for (skb* s : {&winner, &loser}) h.free(*s);
-    CHECK(h.system().count() == 2);
-    CHECK(h.cpu().kill_if([](const conn&) { return true; }) == 2);
-    CHECK(h.system().count() == 0);
-  });
-}
-
 /// In a table of one bucket both tuples of each entry lie in one chain. A new entry passes 51 to 80
 /// of them (a limit of 50 and something below 30, and one more), so that 26 entries always get in
 /// and never more than 41.
