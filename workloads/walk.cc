@@ -49,6 +49,12 @@ void cut(build::layer4& l4, std::size_t bytes) {
   if (l4.checksum_at + 2 > bytes) l4.checksum_at = 0;
 }
 
+void break_checksum(build::layer4& l4, random_source& random) {
+  if (l4.checksum_at == 0) return;
+  build::put16(l4.data, l4.checksum_at, 1 + random.below(65535));
+  l4.checksum_at = 0;
+}
+
 std::span<const walk_kind> walk_kinds() {
   static constexpr std::array<walk_kind, 6> kinds = {{
       {"tcp", "connections, and every kind of segment in every state", 60, begin_tcp},

@@ -113,5 +113,7 @@ inline dir any_dir(random_source& random) {
 }
 /// Cuts a layer-4 header or its payload short; a checksum that is cut off is not written.
 void cut(build::layer4& l4, std::size_t bytes);
+/// Gives it a checksum that is wrong, but for one time in 65,536.
+void break_checksum(build::layer4& l4, random_source& random);
 
 }  // namespace ct::workloads

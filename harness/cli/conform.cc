@@ -116,9 +116,10 @@ conform::campaign_options options_of(const conform_arguments& arguments,
   options.threads = arguments.threads;
   options.system.seed = what.seed;
   options.system.acct = true;
-  // Captures hold the checksums that a card would have filled in, packets that were cut hold wrong
-  // ones, and so do generated packets whose IP header was altered. --sysctl checksum=1 asks for it.
-  options.system.sysctls.push_back({.name = "nf_conntrack_checksum", .value = "0"});
+  if (!arguments.captures.empty()) {
+    // Captures hold the checksums that a card would have filled in, and packets that were cut.
+    options.system.sysctls.push_back({.name = "nf_conntrack_checksum", .value = "0"});
+  }
   for (const sysctl_setting& one : sysctls_of(arguments.sysctls, {&judged, 1})) {
     options.system.sysctls.push_back(one);
   }

@@ -23,6 +23,7 @@ std::string cell_text(const skb& s, const std::optional<conn>& entry) {
                         entry->tcp_scale[0],
                         entry->tcp_scale[1]);
   }
+  if (entry->tuples[0].dst.protonum == ipproto::sctp) text += fmt::format(" {}", name(entry->sctp));
   text += fmt::format(" {} s status {:#x}",
                       entry->timeout_jiffies / static_cast<std::int32_t>(hz),
                       entry->status);

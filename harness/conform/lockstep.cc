@@ -56,8 +56,11 @@ constexpr std::array comparisons = {
         [](const conn& a, const conn& b) { return ((a.status ^ b.status) & status_compared) == 0; },
         [](const conn& c) { return fmt::format("{:#x}", c.status & status_compared); }},
     comparison{"state",
-               [](const conn& a, const conn& b) { return a.tcp == b.tcp; },
-               [](const conn& c) { return std::string(name(c.tcp)); }},
+               [](const conn& a, const conn& b) { return a.tcp == b.tcp && a.sctp == b.sctp; },
+               [](const conn& c) {
+                 const bool is_sctp = c.tuples[0].dst.protonum == ipproto::sctp;
+                 return std::string(is_sctp ? name(c.sctp) : name(c.tcp));
+               }},
     comparison{"timeout",
                [](const conn& a, const conn& b) {
                  return std::abs(seconds_left(a) - seconds_left(b)) <= 1;

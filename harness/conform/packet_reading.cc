@@ -77,6 +77,11 @@ std::optional<packet_reading> quoted(const packet_reading& p) {
   return inner.size() < 40 ? std::nullopt : std::optional(read_ipv6(inner));
 }
 
+bool has_ports(std::uint8_t protonum) {
+  return protonum == ipproto::tcp || protonum == ipproto::udp || protonum == ipproto::sctp ||
+         protonum == ipproto::udplite;
+}
+
 std::string_view protocol_name(std::uint8_t protonum) {
   switch (protonum) {
     case ipproto::tcp:
@@ -87,6 +92,10 @@ std::string_view protocol_name(std::uint8_t protonum) {
       return "icmp";
     case ipproto::icmpv6:
       return "icmpv6";
+    case ipproto::sctp:
+      return "sctp";
+    case ipproto::udplite:
+      return "udplite";
     default:
       return "";
   }
@@ -145,7 +154,7 @@ std::optional<tuple> tuple_of(const packet_reading& packet) {
   t.dst.addr = packet.dst;
   t.dst.protonum = packet.protonum;
   const view l4 = packet.l4;
-  if (packet.protonum == ipproto::tcp || packet.protonum == ipproto::udp) {
+  if (has_ports(packet.protonum)) {
     if (l4.size() < 4) return std::nullopt;
     t.src.id = static_cast<std::uint16_t>(u16(l4, 0));
     t.dst.id = static_cast<std::uint16_t>(u16(l4, 2));
@@ -213,8 +222,7 @@ std::string describe(view ip) {
     if (is_error(*packet, u8(l4, 0))) return text + fmt::format(" quoting {} bytes", l4.size() - 8);
     return text + fmt::format(" id {} len {}", u16(l4, 4), l4.size());
   }
-  const bool has_ports = packet->protonum == ipproto::tcp || packet->protonum == ipproto::udp;
-  if (!has_ports || l4.size() < 4) {
+  if (!has_ports(packet->protonum) || l4.size() < 4) {
     return fmt::format("{} > {} {} len {}", src, dst, protocol, l4.size());
   }
   std::string text = fmt::format("{}:{} > {}:{} {}", src, u16(l4, 0), dst, u16(l4, 2), protocol);

@@ -99,8 +99,11 @@ tuple read_tuple(const nlattr* list, std::uint8_t family, dir d) {
   return t;
 }
 
-void read_tcp(const nlattr* info, conn& out) {
+void read_protocol(const nlattr* info, conn& out) {
   if (info == nullptr) return;
+  if (const nlattr* const sctp = nested(info)[CTA_PROTOINFO_SCTP]) {
+    out.sctp = static_cast<sctp_state>(read8(nested(sctp)[CTA_PROTOINFO_SCTP_STATE]));
+  }
   const nlattr* const tcp = nested(info)[CTA_PROTOINFO_TCP];
   if (tcp == nullptr) return;
   const attributes parts = nested(tcp);
@@ -151,7 +154,7 @@ conn read_conn(const nlmsghdr& message) {
   c.use = read32(parts[CTA_USE]);
   c.mark = read32(parts[CTA_MARK]);
   c.zone = read_zone(parts);
-  read_tcp(parts[CTA_PROTOINFO], c);
+  read_protocol(parts[CTA_PROTOINFO], c);
   read_counters(parts[CTA_COUNTERS_ORIG], dir::original, c);
   read_counters(parts[CTA_COUNTERS_REPLY], dir::reply, c);
   return c;

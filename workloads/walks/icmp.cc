@@ -39,6 +39,7 @@ class icmp_walk final : public walk {
     build::bytes data(one_of(random, {0U, 8U, 56U}));
     build::layer4 l4 = place_.is_ipv6 ? build::icmpv6(fields, data) : build::icmp(fields, data);
     if (happens(random, 5)) cut(l4, random.below(8));
+    if (happens(random, 4)) break_checksum(l4, random);
     // ICMP in IPv6, and ICMPv6 in IPv4, are protocols like any other to the router.
     if (happens(random, 2)) {
       l4 = place_.is_ipv6 ? build::icmp(fields, data) : build::icmpv6(fields, data);

@@ -324,7 +324,7 @@ class tcp_walk final : public walk {
     return send(s, random);
   }
 
-  /// A header that contradicts itself, or is cut.
+  /// A header that contradicts itself, is cut, or has a wrong checksum.
   bytes broken(dir d, random_source& random) {
     const std::uint16_t from = d == o ? client_port_ : server_port_;
     const std::uint16_t to = d == o ? server_port_ : client_port_;
@@ -333,7 +333,9 @@ class tcp_walk final : public walk {
                                    .seq = of(d).next,
                                    .ack = of(!d).next,
                                    .flags = ack});
-    if (happens(random, 50)) {
+    if (happens(random, 30)) {
+      break_checksum(l4, random);
+    } else if (happens(random, 50)) {
       build::put8(l4.data, 12, random.below(16) << 4);  // header length
     } else {
       cut(l4, random.below(20));

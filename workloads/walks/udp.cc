@@ -28,7 +28,7 @@ class udp_walk final : public walk {
  private:
   static void spoil(build::layer4& l4, random_source& random) {
     const auto bytes = static_cast<std::uint32_t>(l4.data.size());
-    switch (random.below(4)) {
+    switch (random.below(5)) {
       case 0:
         build::put16(l4.data, 4, random.below(8));  // shorter than the header
         break;
@@ -36,6 +36,9 @@ class udp_walk final : public walk {
         build::put16(l4.data, 4, bytes + 1 + random.below(2000));  // beyond the end
         break;
       case 2:
+        break_checksum(l4, random);
+        break;
+      case 3:
         build::put16(l4.data, 4, bytes);
         l4.checksum_at = 0;  // not computed by the sender
         break;
