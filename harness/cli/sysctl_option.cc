@@ -77,7 +77,7 @@ std::vector<sysctl_setting> sysctls_of(std::span<const std::string> texts,
   }
   try {
     // As at boot: nf_conntrack_buckets, too, of a table that cannot be resized later.
-    (void)impls.front().make({.sysctls = settings});
+    (void)impls.front().make({.sysctls = settings, .dccp = dccp});
   } catch (const std::invalid_argument& error) {
     throw usage_error(std::string("--") + error.what());
   } catch (const std::bad_alloc&) {
