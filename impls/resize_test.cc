@@ -15,8 +15,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace ct {
@@ -319,7 +321,7 @@ TEST_CASE("a flush beside resizes and newcomers takes each that was there, and n
     const std::unique_ptr<ct::cpu> cpu = system->attach();
     std::vector<tuple> mine;
     for (std::uint16_t port = 0; port < flows; ++port) mine.push_back(flow(0, port));
-    const restless other(*system);
+    std::optional<restless> other(std::in_place, *system);
     std::atomic<bool> is_over{false};
     std::thread newcomers([&] {
       const std::unique_ptr<ct::cpu> on = system->attach();
@@ -331,7 +333,7 @@ TEST_CASE("a flush beside resizes and newcomers takes each that was there, and n
     std::size_t wrong = 0;
     for (int round = 0; round < 30; ++round) {
       wrong += cpu->create(mine, long_s) == flows ? 0 : 1;
-      other.wait();
+      other->wait();
       std::map<std::uint64_t, int> shown;
       cpu->kill_if([&](const conn& c) {
         ++shown[c.id];
@@ -345,6 +347,7 @@ TEST_CASE("a flush beside resizes and newcomers takes each that was there, and n
     }
     is_over = true;
     newcomers.join();
+    other.reset();  // the invariants hold at rest
     CHECK(wrong == 0);
     cpu->kill_if([](const conn&) { return true; });
     CHECK(system->count() == 0);
