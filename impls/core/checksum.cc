@@ -94,9 +94,7 @@ std::uint32_t crc_update(std::uint32_t crc, std::span<const std::byte> data) {
 
 }  // namespace
 
-bool is_checksum_right(const packet& pkt,
-                       std::uint8_t summed_protonum,
-                       std::size_t covered) noexcept {
+bool is_sum_right(const packet& pkt, std::uint8_t summed_protonum, std::size_t covered) noexcept {
   if (is_believed(pkt)) return true;
   const std::size_t address_bytes = pkt.l3num == l3num::ipv4 ? 4 : 16;
   std::uint64_t sum = add_up(pkt.l4.first(std::min(covered, pkt.l4.size())));

@@ -17,11 +17,18 @@
 
 namespace ct::core {
 
+/// The same of a packet that has to be verified; is_checksum_right() asks first.
+[[nodiscard]] bool is_sum_right(const packet& pkt,
+                                std::uint8_t summed_protonum,
+                                std::size_t covered) noexcept;
+
 /// Of the first `covered` bytes of layer 4, and the pseudo-header with that protocol number. The
 /// length in the pseudo-header is that of all of layer 4, as IP says it.
-[[nodiscard]] bool is_checksum_right(const packet& pkt,
-                                     std::uint8_t summed_protonum,
-                                     std::size_t covered) noexcept;
+[[nodiscard]] inline bool is_checksum_right(const packet& pkt,
+                                            std::uint8_t summed_protonum,
+                                            std::size_t covered) noexcept {
+  return !pkt.is_unverified || is_sum_right(pkt, summed_protonum, covered);
+}
 [[nodiscard]] inline bool is_checksum_right(const packet& pkt,
                                             std::uint8_t summed_protonum) noexcept {
   return is_checksum_right(pkt, summed_protonum, pkt.l4_bytes);

@@ -32,13 +32,15 @@ enum class decode_status : std::uint8_t {
 
 struct packet {
   ct::l3num l3num = ct::l3num::ipv4;
-  std::uint8_t protonum = 0;       ///< layer 4
-  std::uint8_t hop_limit = 0;      ///< or TTL
-  bool is_fragment = false;        ///< any fragment; not an IPv6 packet that is whole (RFC 6946)
-  bool is_later_fragment = false;  ///< not the first: no layer-4 header
-  std::uint32_t fragment_at = 0;   ///< IPv6: where in l3 the fragment header begins
+  std::uint8_t protonum = 0;           ///< layer 4
+  std::uint8_t hop_limit = 0;          ///< or TTL
+  bool is_fragment = false;            ///< IPv6: also one that is the whole packet (RFC 6946)
+  bool is_later_fragment = false;      ///< not the first: no layer-4 header
+  std::uint32_t fragment_at = 0;       ///< IPv6: where in l3 the fragment header begins
   std::uint32_t fragment_link_at = 0;  ///< IPv6: where in l3 its number stands
   bool has_l4 = false;  ///< false: conntrack cannot locate layer 4 (INVALID); l4 is empty
+  /// Nobody has looked at its checksums yet, and somebody should. decode() says false.
+  bool is_unverified = false;
   address src{};
   address dst{};
   std::span<const std::byte> l3;  ///< captured bytes from the IP header on, link padding removed
@@ -46,8 +48,6 @@ struct packet {
   std::uint32_t l3_bytes = 0;     ///< length of the IP packet by its header: what accounting counts
   std::uint32_t l4_bytes = 0;     ///< length of header and payload on the wire, >= l4.size()
   const char* reason = nullptr;   ///< why it is malformed, or has no layer 4
-  /// Nobody has looked at its checksums yet, and somebody should. decode() says false.
-  bool is_unverified = false;
 };
 
 /// Decodes a frame of the given link type. `wire_bytes` is the frame's length before the capture
