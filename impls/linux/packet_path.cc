@@ -145,6 +145,12 @@ void write_settings(const private_netns& net) {
     const std::string error = net.write_sysctl(path, value);
     if (!error.empty()) throw not_here("/proc/sys/" + path + " to write: " + error);
   }
+  // Linux counts what a fragment takes in memory, we count its bytes: neither should fill up first.
+  // A user namespace may not write these; there the default stays.
+  for (const char* path :
+       {"net/ipv4/ipfrag_high_thresh", "net/netfilter/nf_conntrack_frag6_high_thresh"}) {
+    (void)net.write_sysctl(path, "67108864");
+  }
 }
 
 }  // namespace
@@ -207,8 +213,8 @@ passage packet_path::send(std::span<const std::byte> ip,
                           std::uint8_t dscp) noexcept {
   const std::size_t bytes = std::min(std::max(ip_bytes, ip.size()), packet_bytes_max);
   const std::size_t given = std::min(ip.size(), bytes);
-  std::memcpy(sent_.data(), ip.data(), given);
-  std::memset(sent_.data() + given, 0, bytes - given);
+  const auto end = std::ranges::copy(ip.first(given), sent_.begin()).out;
+  std::fill_n(end, bytes - given, std::byte{0});
   const auto packet = std::span(sent_).first(bytes);
   prepare_header(packet, dscp);
   // What is no IP at all is refused by the device: dropped.
