@@ -15,10 +15,12 @@ constexpr std::size_t under_way_max = 48;
 constexpr std::uint32_t walk_packets_min = 3;
 constexpr std::uint32_t walk_packets_spread = 60;
 
+/// Hosts for 2^22 walks; then the first ones come again.
 walk_place place_of(std::uint32_t number, bool is_ipv6) {
   const auto text = [](std::uint32_t value) { return std::to_string(value); };
   walk_place place;
   place.is_ipv6 = is_ipv6;
+  number &= 0x3fffff;
   if (is_ipv6) {
     const std::string tail = text(number / 10000) + ":" + text(number % 10000);
     place.client = "fd00:1::" + tail;
@@ -26,7 +28,7 @@ walk_place place_of(std::uint32_t number, bool is_ipv6) {
     place.router = "fd00:3::" + tail;
   } else {
     const std::string tail = "." + text(number >> 8 & 0xff) + "." + text(number & 0xff);
-    const std::uint32_t high = number >> 16 & 0x3f;
+    const std::uint32_t high = number >> 16;
     place.client = "10." + text(high) + tail;
     place.server = "10." + text(128 + high) + tail;
     place.router = "10." + text(64 + high) + tail;
@@ -62,12 +64,13 @@ std::span<const walk_kind> walk_kinds() {
       {"icmp", "queries of every type, both ways, of ICMP and ICMPv6", 10, begin_icmp},
       {"icmp-error", "errors that quote packets, rightly and wrongly", 14, begin_icmp_error},
       {"ip", "options, extension headers, protocols without a tracker, bad headers", 4, begin_ip},
-      {"fragments", "packets in parts, in every order and with overlaps", 0, begin_fragments},
+      {"fragments", "packets in parts, in every order and with overlaps", 4, begin_fragments},
   }};
   return kinds;
 }
 
-walk_mix::walk_mix(mix_options options) : options_(std::move(options)), random_(options_.seed) {
+walk_mix::walk_mix(mix_options options)
+    : options_(std::move(options)), random_(options_.seed), places_(options_.first_place) {
   for (walk_kind& kind : options_.kinds) {
     if (kind.weight == 0) kind.weight = 1;
     weight_sum_ += kind.weight;

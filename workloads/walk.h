@@ -67,6 +67,7 @@ struct mix_options {
   std::vector<walk_kind> kinds;  ///< at least one
   std::uint64_t seed = 1;
   std::uint32_t packets = 0;         ///< that will be asked for
+  std::uint32_t first_place = 0;     ///< mixes that are that many walks apart share no host
   bool has_pause = false;            ///< one pause, in the middle
   bool has_zones_and_marks = false;  ///< of some walks
 };
@@ -94,7 +95,7 @@ class walk_mix {
   mix_options options_;
   random_source random_;
   std::uint32_t weight_sum_ = 0;
-  std::uint32_t places_ = 0;   // given out so far
+  std::uint32_t places_ = 0;   // the last that was given out
   std::uint32_t packets_ = 0;  // made so far
   std::vector<under_way> under_way_;
 };

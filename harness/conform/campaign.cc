@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::size_t shrink_tries_max = 600;
 constexpr std::size_t settings_an_episode = 3;
+/// So many fragments take less memory than either system allows those that wait.
+constexpr std::size_t fragments_max = 8'000;
 
 std::uint64_t seed_of(std::uint64_t seed, std::uint64_t episode) {
   random_source random(seed);
@@ -78,21 +80,28 @@ std::vector<sysctl_setting> settings_of(const std::vector<sysctl>& all,
 class worker {
  public:
   worker(const impl& ours, const impl& theirs, const campaign_options& options)
-      : options_(options),
-        pair_(ours, theirs, options.system, options.clock()),
-        defaults_(pair_.sysctls()) {}
+      : ours_(ours), theirs_(theirs), options_(options) {
+    renew({});
+    defaults_ = pair_->sysctls();
+  }
 
   void run_episode(std::uint64_t number) {
+    const std::vector<walked_packet> packets = episode_of(options_, number);
+    fragments_ += fragments_in(packets);
+    if (fragments_ > fragments_max) {
+      renew({});
+      fragments_ = fragments_in(packets);
+    }
     const std::vector<sysctl_setting> settings = settings_of(defaults_, options_, number);
     std::vector<sysctl_setting> in_force;
     for (const sysctl_setting& one : settings) {
-      if (!pair_.set_sysctl(one.name, one.value)) continue;
+      if (!pair_->set_sysctl(one.name, one.value)) continue;
       in_force.push_back(one);
       result.seen.note_sysctl(one.name);
     }
     const bool is_deep = options_.is_always_deep || number % deep_every == 0;
     finding found = {.episode = number, .settings = in_force};
-    run_list(episode_of(options_, number), is_deep, found);
+    run_list(packets, is_deep, found);
     for (const sysctl_setting& one : in_force) restore(one.name);
   }
 
@@ -106,7 +115,14 @@ class worker {
  private:
   void restore(const std::string& name) {
     const auto found = std::ranges::find(defaults_, name, &sysctl::name);
-    (void)pair_.set_sysctl(name, std::to_string(found->value));
+    (void)pair_->set_sysctl(name, std::to_string(found->value));
+  }
+
+  /// Fresh systems, with these settings.
+  void renew(const std::vector<sysctl_setting>& settings) {
+    pair_.reset();
+    pair_.emplace(ours_, theirs_, options_.system, options_.clock());
+    for (const sysctl_setting& one : settings) (void)pair_->set_sysctl(one.name, one.value);
   }
 
   run_options judging(bool is_deep, bool is_counted) {
@@ -122,15 +138,22 @@ class worker {
   void run_list(const std::vector<walked_packet>& packets, bool is_deep, finding& found) {
     run_options options = judging(is_deep, true);
     if (is_deep) options.seen = [this](const seen_packet& seen) { result.seen.note(seen); };
-    const std::optional<difference> what = pair_.run(packets, options);
+    const std::optional<difference> what = pair_->run(packets, options);
     pace& to = is_deep ? result.states : result.outcomes;
     to.packets += what ? std::min(what->packet + 1, packets.size()) : packets.size();
-    to.busy_s += pair_.busy_s();
+    to.busy_s += pair_->busy_s();
     if (!what) return;
     found.what = *what;
     found.packets = packets;
-    shrink_finding(found);
+    if (options_.shrinks) shrink_finding(found);
     result.findings.push_back(std::move(found));
+  }
+
+  static std::size_t fragments_in(const std::vector<walked_packet>& packets) {
+    return static_cast<std::size_t>(std::ranges::count_if(packets, [](const walked_packet& p) {
+      const auto reading = read_packet(p.ip);
+      return reading && reading->is_fragment;
+    }));
   }
 
   /// Which of `all` are left.
@@ -163,7 +186,9 @@ class worker {
     bool is_deep = true;
     difference last = found.what;
     const auto differs = [&](const std::vector<walked_packet>& packets, bool must_be_same) {
-      const auto what = pair_.run(packets, judging(is_deep, false));
+      // Fragments wait for longer than a try takes, and nothing ends that but new systems.
+      if (fragments_in(packets) != 0) renew(found.settings);
+      const auto what = pair_->run(packets, judging(is_deep, false));
       if (!what || (must_be_same && what->field != last.field)) return false;
       last = *what;
       return true;
@@ -176,7 +201,7 @@ class worker {
     }
     if (!found.is_repeated) {
       found.packets = pick(all, related(all, found.what));
-      found.lanes = make_lanes(pair_, found.packets);
+      found.lanes = make_lanes(*pair_, found.packets);
       return;
     }
     index_list kept = related(all, last);
@@ -188,12 +213,16 @@ class worker {
     kept = shrink(std::move(kept), fails, shrink_tries_max);
     found.packets = pick(all, kept);
     if (differs(found.packets, true)) found.what = last;
-    found.lanes = make_lanes(pair_, found.packets);
+    if (fragments_in(found.packets) != 0) renew(found.settings);
+    found.lanes = make_lanes(*pair_, found.packets);
   }
 
+  const impl& ours_;
+  const impl& theirs_;
   const campaign_options& options_;
-  lockstep pair_;
+  std::optional<lockstep> pair_;
   std::vector<sysctl> defaults_;
+  std::size_t fragments_ = 0;  // that the systems were given
 };
 
 void merge(campaign_result& to, campaign_result& from) {
@@ -216,6 +245,7 @@ std::vector<walked_packet> episode_of(const campaign_options& options, std::uint
   workloads::walk_mix mix({.kinds = options.kinds,
                            .seed = seed_of(options.seed, number),
                            .packets = count,
+                           .first_place = static_cast<std::uint32_t>(number * episode_packets),
                            .has_pause = number % pause_every == 1,
                            .has_zones_and_marks = true});
   std::vector<walked_packet> packets;

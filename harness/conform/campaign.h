@@ -2,11 +2,12 @@
 /// Conformance: many packets through ours and the live kernel's, and what is left of each
 /// difference.
 ///
-/// Generated packets come in episodes: each begins with empty tables, has its own seed and, every
-/// second one, three sysctls set to something else, and depends on nothing but (seed, number), so
-/// that threads may take them in any order. Every eighth is read deep: the entry's whole state
-/// after each packet, and its events. A capture is one deep episode. What differs is run again and
-/// again with fewer packets until none can be left out.
+/// Generated packets come in episodes: each begins with empty tables, has its own seed, hosts
+/// (whose fragments may wait on when the episode is over) and, every second one, three sysctls set
+/// to something else, and depends on nothing but (seed, number), so that threads may take them in
+/// any order. Every eighth is read deep: the entry's whole state after each packet, and its events.
+/// A capture is one deep episode. What differs is run again and again with fewer packets until none
+/// can be left out.
 #pragma once
 
 #include "harness/conform/coverage.h"
@@ -42,6 +43,7 @@ struct campaign_options {
   system_options system;
   bool is_always_deep = false;
   bool varies_sysctls = true;
+  bool shrinks = true;  ///< false: what was found stays as it was found
   std::uint32_t threads = 1;
   std::size_t findings_max = 3;
   std::function<shared_clock()> clock = real_clock;

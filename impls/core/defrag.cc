@@ -32,6 +32,22 @@ std::uint32_t payload_at(const packet& pkt) {
   return pkt.fragment_at + static_cast<std::uint32_t>(fragment_header_bytes);
 }
 
+/// Does this first IPv6 fragment end inside the header of its layer 4? As far as Linux knows one.
+bool is_l4_header_cut(const packet& pkt) {
+  const auto header_bytes = [&]() -> std::uint32_t {
+    switch (pkt.protonum) {
+      case ipproto::tcp:
+        return 20;
+      case ipproto::udp:
+      case ipproto::icmpv6:
+        return 8;
+      default:
+        return 1;
+    }
+  };
+  return pkt.has_l4 && pkt.l4_bytes < header_bytes();
+}
+
 void write_ipv4_checksum(std::vector<std::byte>& head) {
   write_be16(head, 10, 0);
   std::uint32_t sum = 0;
@@ -59,22 +75,30 @@ bool defragmenter::read_extent(const packet& pkt, extent& out, const char*& reas
   return true;
 }
 
-/// Why the queue ends here; nullptr: it goes on, and knows what this fragment says of its length.
-const char* defragmenter::refusal(queue& q, const extent& part) {
+/// What becomes of a fragment by its ends alone; the queue knows what it says of its length.
+defragmenter::refusal defragmenter::refuse(queue& q, const extent& part, const char*& reason) {
+  const bool is_ipv4 = q.of.family == l3num::ipv4;
+  const refusal usual = is_ipv4 ? refusal::with_queue : refusal::alone;
   if (part.is_last) {
     if (part.end < q.length || (q.is_end_known && part.end != q.length)) {
-      return "fragment: the last one ends elsewhere than was known";
+      reason = "fragment: the last one ends elsewhere than was known";
+      return usual;
     }
     q.is_end_known = true;
     q.length = part.end;
   } else {
-    if (part.end % 8 != 0) return "fragment: not the last one, and no multiple of 8 bytes";
+    if (part.end % 8 != 0) return refusal::passed_with_queue;
     if (part.end > q.length) {
-      if (q.is_end_known) return "fragment: it lies behind the last one";
+      if (q.is_end_known) {
+        reason = "fragment: it lies behind the last one";
+        return usual;
+      }
       q.length = part.end;
     }
   }
-  return part.begin == part.end ? "fragment: it carries nothing" : nullptr;
+  if (part.begin != part.end) return refusal::none;
+  reason = "fragment: it carries nothing";
+  return usual;
 }
 
 /// Behind everything that is there, fragments join the last run; those in between stay by
@@ -173,22 +197,28 @@ defrag_outcome defragmenter::add_locked(const packet& pkt,
   }
   const auto at = by_key_.find(of);
   queue& q = *at->second;
-  reason = refusal(q, part);
-  if (reason == nullptr) {
-    switch (place(q, part)) {
-      case fit::repeats:
-        reason = "fragment: it repeats what is there";
-        return defrag_outcome::dropped;
-      case fit::overlaps:
-        reason = "fragment: it overlaps with another one";
-        break;
-      case fit::fits:
-        break;
-    }
+  switch (refuse(q, part, reason)) {
+    case refusal::none:
+      break;
+    case refusal::alone:
+      return defrag_outcome::dropped;
+    case refusal::with_queue:
+      end(at);
+      return defrag_outcome::dropped;
+    case refusal::passed_with_queue:
+      end(at);
+      return defrag_outcome::passed;
   }
-  if (reason != nullptr) {
-    end(at);
-    return defrag_outcome::dropped;
+  switch (place(q, part)) {
+    case fit::repeats:
+      reason = "fragment: it repeats what is there";
+      return defrag_outcome::dropped;
+    case fit::overlaps:
+      reason = "fragment: it overlaps with another one";
+      end(at);
+      return defrag_outcome::dropped;
+    case fit::fits:
+      break;
   }
   store(q, pkt, part);
   const std::size_t bytes = q.head.size() + q.payload.size();
@@ -218,9 +248,10 @@ defrag_outcome defragmenter::add(const packet& pkt,
   extent part;
   if (!read_extent(pkt, part, reason)) return defrag_outcome::dropped;
   const bool is_ipv4 = pkt.l3num == l3num::ipv4;
-  if (part.end > packet_bytes_max) {
-    reason = "fragment: the packet is too long";
-    return defrag_outcome::dropped;
+  // A payload length of 0 stands for a jumbogram, which cannot be a fragment.
+  if (!is_ipv4 &&
+      (part.end > packet_bytes_max || read_be16(pkt.l3, 4) == 0 || is_l4_header_cut(pkt))) {
+    return defrag_outcome::passed;
   }
   const key of = {.src = pkt.src,
                   .dst = pkt.dst,

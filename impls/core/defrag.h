@@ -3,10 +3,13 @@
 ///
 /// A queue collects the fragments of one packet: those of equal netns, zone, addresses, identifier,
 /// and in IPv4 protocol. Fragments may come in any order. One that repeats what is there is dropped
-/// alone; one that overlaps in any other way, contradicts the end that is known, or makes the
-/// packet longer than 65,535 bytes ends its queue. What is not whole 30 s (IPv4) or 60 s (IPv6)
-/// after its first fragment came is dropped, and so is whatever would begin a queue while
-/// `bytes_max` wait: memory is bounded.
+/// alone; one that overlaps in any other way, or makes the packet longer than 65,535 bytes, ends
+/// its queue; one that contradicts the end that is known or carries nothing does so in IPv4, and is
+/// dropped alone in IPv6. An IPv6 fragment that nothing can be made of, for its length is no
+/// multiple of 8 (which ends its queue), it lies behind 65,535, or is a first one without its whole
+/// layer-4 header, goes on as the packet that it is: the kernel leaves it to the host to complain.
+/// What is not whole 30 s (IPv4) or 60 s (IPv6) after its first fragment came is dropped, and so is
+/// whatever would begin a queue while `bytes_max` wait: memory is bounded.
 ///
 /// A whole packet has the first fragment's header without its fragment field, and for IPv6 without
 /// the fragment header. Bytes that a capture cut are zero in it.
@@ -14,7 +17,8 @@
 /// One spinlock over all queues: fragments are few, and those of one packet may come on any CPU.
 /// Cost: O(fragments of the packet) each. Limits: no count of fragments by peer (ipfrag_max_dist),
 /// memory is counted in bytes of packets. Source: ip_frag_queue(), nf_ct_frag6_queue(),
-/// inet_frag_queue_insert(), RFC 791, RFC 8200 section 4.5, RFC 5722; Linux 6.18.
+/// inet_frag_queue_insert(), ipv6frag_thdr_truncated(), Linux 6.18; RFC 791, RFC 5722, RFC 8200
+/// section 4.5.
 #pragma once
 
 #include "impls/core/packet.h"
@@ -38,6 +42,7 @@ using whole_packet = std::shared_ptr<const std::vector<std::byte>>;
 enum class defrag_outcome : std::uint8_t {
   whole,    ///< with this fragment the packet is there
   queued,   ///< the fragment was kept
+  passed,   ///< it goes on by itself
   dropped,  ///< the fragment was dropped, and perhaps those that waited for it
 };
 
@@ -97,12 +102,13 @@ class defragmenter {
   };
   using queues = std::list<queue>;
   enum class fit : std::uint8_t { fits, repeats, overlaps };
+  enum class refusal : std::uint8_t { none, alone, with_queue, passed_with_queue };
 
   // All that change a queue: under lock_.
   static bool read_extent(const packet& pkt, extent& out, const char*& reason);
   static std::vector<std::byte> head_of(const packet& pkt);
   static fit place(queue& q, const extent& part);
-  static const char* refusal(queue& q, const extent& part);
+  static refusal refuse(queue& q, const extent& part, const char*& reason);
   static void store(queue& q, const packet& pkt, const extent& part);
   static whole_packet join(const queue& q);
   defrag_outcome add_locked(const packet& pkt,

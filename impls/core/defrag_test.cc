@@ -148,7 +148,7 @@ TEST_CASE("a fragment that repeats another one goes alone, one that overlaps end
   }
 }
 
-TEST_CASE("fragments that contradict the end that is known end the packet") {
+TEST_CASE("fragments that contradict the end that is known end the packet, in IPv4") {
   const original_packet packet(64);
   defragmenter d;
   CHECK(is_queued(add(d, packet.fragment(32, 48, false))));
@@ -160,14 +160,46 @@ TEST_CASE("fragments that contradict the end that is known end the packet") {
   CHECK(d.waiting() == 0);
 }
 
-TEST_CASE("IPv4 cuts what passes a multiple of eight, IPv6 refuses it") {
+TEST_CASE("in IPv6 they are dropped alone") {
+  const original_packet packet(64, true);
+  defragmenter d;
+  CHECK(is_queued(add(d, packet.fragment(0, 32, true))));
+  CHECK(is_dropped(add(d, packet.fragment(8, 16, false)), "ends elsewhere"));
+  CHECK(is_queued(add(d, packet.fragment(48, 64, false))));
+  CHECK(is_dropped(add(d, packet.fragment(32, 48, false)), "ends elsewhere"));
+  CHECK(is_dropped(add(d, packet.fragment(40, 40, true)), "carries nothing"));
+  CHECK(is_whole(add(d, packet.fragment(32, 48, true)), packet.whole));
+}
+
+TEST_CASE("an IPv6 packet of one fragment is whole at once") {
+  const original_packet packet(64, true);
+  defragmenter d;
+  CHECK(is_whole(add(d, packet.fragment(0, 64, false)), packet.whole));
+  CHECK(d.waiting() == 0);
+}
+
+TEST_CASE("a first IPv6 fragment without the whole header of its layer 4 goes on by itself") {
+  const original_packet packet(64, true);  // UDP
+  defragmenter d;
+  CHECK(is_queued(add(d, packet.fragment(0, 8, true))));
+  CHECK(add(d, original_packet(64, true).fragment(0, 0, true)).outcome == defrag_outcome::passed);
+  bytes as_tcp = packet.fragment(0, 16, true);
+  build::put8(as_tcp, 40, ipproto::tcp);
+  CHECK(add(d, as_tcp).outcome == defrag_outcome::passed);
+  build::put8(as_tcp, 40, ipproto::sctp);  // of which Linux knows no header here
+  CHECK(is_dropped(add(d, as_tcp), "overlaps"));
+}
+
+TEST_CASE("IPv4 cuts what passes a multiple of eight; an IPv6 fragment goes on by itself") {
   const original_packet four(40);
   defragmenter d;
   CHECK(is_queued(add(d, four.fragment(0, 19, true))));
   CHECK(is_whole(add(d, four.fragment(16, 40, false)), four.whole));
   CHECK(is_dropped(add(d, four.fragment(0, 7, true)), "carries nothing"));
   const original_packet six(40, true);
-  CHECK(is_dropped(add(d, six.fragment(0, 19, true)), "multiple of 8"));
+  CHECK(is_queued(add(d, six.fragment(24, 40, false))));
+  CHECK(add(d, six.fragment(0, 19, true)).outcome == defrag_outcome::passed);
+  CHECK(d.waiting() == 0);
 }
 
 TEST_CASE("fragments of other packets, zones and netns stay apart") {
@@ -203,7 +235,17 @@ TEST_CASE("no packet is longer than 65,535 bytes") {
   bytes far = packet.fragment(0, 48, false);
   build::put16(far, 6, 8191);  // 65,528 bytes in
   defragmenter d;
-  CHECK(is_dropped(add(d, far), "too long"));
+  CHECK(is_queued(add(d, far)));
+  constexpr std::size_t step = 32'768;
+  const original_packet large(2 * step);
+  CHECK(is_queued(add(d, large.fragment(0, step, true))));
+  CHECK(is_dropped(add(d, large.fragment(step, 2 * step - 8, true)), "too long"));
+  CHECK(d.waiting() == 0);
+
+  const original_packet six(48, true);
+  bytes far_six = six.fragment(0, 48, false);
+  build::put16(far_six, 42, 0xfff8);
+  CHECK(add(d, far_six).outcome == defrag_outcome::passed);
 }
 
 TEST_CASE("fragments with and without ECN make no packet") {

@@ -23,7 +23,6 @@ constexpr std::uint32_t ipv6_header_bytes = 40;
 
 constexpr std::uint16_t ipv4_more_fragments = 0x2000;
 constexpr std::uint16_t ipv4_fragment_offset = 0x1fff;
-constexpr std::uint16_t ipv6_more_fragments = 0x0001;
 constexpr std::uint16_t ipv6_fragment_offset = 0xfff8;
 
 /// IPv6 next-header numbers that are extension headers to ipv6_skip_exthdr(); ESP is a protocol to
@@ -127,7 +126,7 @@ chain_end walk_extensions(packet& out) {
       header_bytes = 8;
       if (out.l3.size() < at + 4) return chain_end::cut;
       const std::uint16_t field = read_be16(out.l3, at + 2);
-      if (!out.is_fragment && (field & (ipv6_more_fragments | ipv6_fragment_offset)) != 0) {
+      if (!out.is_fragment) {
         out.is_fragment = true;
         out.fragment_at = static_cast<std::uint32_t>(at);
         out.fragment_link_at = static_cast<std::uint32_t>(link_at);

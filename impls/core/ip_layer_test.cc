@@ -178,7 +178,8 @@ TEST_CASE("no next header ends an IPv6 chain without layer 4") {
 
 TEST_CASE("IPv6 fragments: whole, first and later ones") {
   const bytes atomic = ipv6({.extensions = {fragment_header(0, false)}}, datagram);
-  CHECK_FALSE(decoded(atomic).is_fragment);
+  CHECK(decoded(atomic).is_fragment);
+  CHECK_FALSE(decoded(atomic).is_later_fragment);
   CHECK(decoded(atomic).has_l4);
   const bytes first = ipv6({.extensions = {fragment_header(0, true)}}, datagram);
   CHECK(decoded(first).is_fragment);

@@ -15,6 +15,7 @@ namespace {
 struct part {
   std::size_t begin = 0;
   std::size_t end = 0;
+  bool has_wrong_flag = false;  ///< "more fragments" is set in the last one, or not in another
 };
 
 class fragment_walk final : public walk {
@@ -66,7 +67,7 @@ class fragment_walk final : public walk {
   /// One thing that goes wrong on the way, or none.
   static void disturb(std::vector<part>& parts, random_source& random) {
     const auto any = [&] { return random.below(static_cast<std::uint32_t>(parts.size())); };
-    switch (random.below(9)) {
+    switch (random.below(12)) {
       case 0:
       case 1:
         std::swap(parts[any()], parts[any()]);
@@ -90,6 +91,14 @@ class fragment_walk final : public walk {
         if (one.begin >= 8) one.begin -= 8;
         break;
       }
+      case 7:
+        parts[any()].has_wrong_flag = true;
+        break;
+      case 8: {
+        const part& one = parts[any()];
+        parts.insert(parts.begin() + any(), {one.begin, one.begin});  // carries nothing
+        break;
+      }
       default:
         break;
     }
@@ -99,11 +108,12 @@ class fragment_walk final : public walk {
     const build::bytes whole = place_.wrap(d, transport(d, 40 + random.below(600)));
     const std::size_t header = place_.is_ipv6 ? 40 : 20;
     const std::size_t bytes = whole.size() - header;
-    std::vector<part> parts = cut_up(bytes, random);
+    std::vector<part> parts =
+        happens(random, 10) ? std::vector<part>{{.begin = 0, .end = bytes}} : cut_up(bytes, random);
     disturb(parts, random);
     const auto id = static_cast<std::uint32_t>(random.next());
     for (const part& one : parts) {
-      const bool is_last = one.end == bytes;
+      const bool is_last = (one.end == bytes) != one.has_wrong_flag;
       waiting_.push_back(place_.is_ipv6 ? fragment6(whole, one, is_last, id)
                                         : fragment4(whole, one, is_last, id));
     }
