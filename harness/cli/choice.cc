@@ -73,4 +73,15 @@ std::vector<impl> choose(std::span<const impl> all, std::string_view names) {
   return chosen;
 }
 
+const impl* find_kernel(std::span<const impl> all, std::string& skipped) {
+  const auto live = std::ranges::find_if(all, &impl::is_live);
+  const std::string missing = live == all.end() ? "a kernel in the registry" : live->lacks();
+  if (!missing.empty()) {
+    skipped = "skipped: linux (needs " + missing + ")";
+    return nullptr;
+  }
+  live->make({});
+  return &*live;
+}
+
 }  // namespace ct::harness

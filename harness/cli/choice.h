@@ -32,4 +32,8 @@ std::string suggestion(std::string_view name, std::span<const std::string_view> 
 /// usage_error for a name that does not exist, stands twice or is empty.
 std::vector<impl> choose(std::span<const impl> all, std::string_view names);
 
+/// The live kernel, ready to judge; call while there is one thread (without privileges the process
+/// enters a user namespace here). nullptr: `skipped` says what it needs.
+const impl* find_kernel(std::span<const impl> all, std::string& skipped);
+
 }  // namespace ct::harness

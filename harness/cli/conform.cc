@@ -2,6 +2,7 @@
 /// `ctbench conform`: does it agree with the live kernel, packet by packet?
 #include "harness/cli/choice.h"
 #include "harness/cli/interrupt.h"
+#include "harness/cli/machine.h"
 #include "harness/cli/progress.h"
 #include "harness/cli/sysctl_option.h"
 #include "harness/cli/verb.h"
@@ -19,7 +20,6 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <memory>
-#include <sys/utsname.h>
 #include <system_error>
 #include <thread>
 
@@ -39,17 +39,6 @@ struct conform_arguments {
   bool is_always_deep = false;
   bool keeps_gaps = false;
 };
-
-std::string kernel_text() {
-  utsname name{};
-  uname(&name);
-  return fmt::format("Linux {}", name.release);
-}
-
-const impl* find_judge(const context& what) {
-  const auto live = std::ranges::find_if(what.all, &impl::is_live);
-  return live == what.all.end() ? nullptr : &*live;
-}
 
 /// The one that is judged: named, or rcu, which is the kernel's own design.
 impl find_judged(const context& what) {
@@ -274,14 +263,8 @@ outcome run_conform(const conform_arguments& arguments, const context& what) {
   outcome found;
   const impl judged = find_judged(what);
   const conform::campaign_options options = options_of(arguments, what, judged);
-  const impl* const judge = find_judge(what);
-  const std::string missing = judge == nullptr ? "a kernel in the registry" : judge->lacks();
-  if (!missing.empty()) {
-    found.verdict = fmt::format("skipped: linux (needs {})", missing);
-    return found;
-  }
-  // Once while there is one thread: without privileges the process enters a user namespace here.
-  judge->make({});
+  const impl* const judge = find_kernel(what.all, found.verdict);
+  if (judge == nullptr) return found;
   const conform::campaign_result result = run_with_progress(judged, *judge, options);
   print_summary(result, options, judged);
   for (std::size_t i = 0; i < result.findings.size(); ++i) {

@@ -2,6 +2,7 @@
 /// `ctbench list`: which implementations, verbs and sysctls are there?
 #include "harness/cli/sysctl_option.h"
 #include "harness/cli/verb.h"
+#include "spec/fault.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -52,8 +53,17 @@ outcome list(const context& what) {
     fmt::print("  {:<{}}  {}\n", one.name, width, one.summary);
     verb_names.push_back(one.name);
   }
+  fmt::print("\nplanted faults (ctbench faults)\n");
+  nlohmann::json fault_rows = nlohmann::json::array();
+  for (const fault& one : faults()) width = std::max(width, one.name.size());
+  for (const fault& one : faults()) {
+    fmt::print("  {:<{}}  {}\n", one.name, width, one.what);
+    fault_rows.push_back({{"name", one.name}, {"what", one.what}, {"from", one.from}});
+  }
   fmt::print("\n");
-  found.figures = {{"implementations", shown.size()}, {"verbs", verb_names}};
+  found.figures = {{"implementations", shown.size()},
+                   {"verbs", verb_names},
+                   {"faults", fault_rows}};
   found.verdict = fmt::format("{} implementation{}, {} verbs",
                               shown.size(),
                               shown.size() == 1 ? "" : "s",

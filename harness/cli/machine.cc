@@ -229,6 +229,12 @@ bool is_capture_name(const fs::path& path) {
 
 }  // namespace
 
+std::string kernel_text() {
+  utsname name{};
+  uname(&name);
+  return fmt::format("{} {}", name.sysname, name.release);
+}
+
 std::vector<std::string> find_traces() {
   std::error_code ignored;
   std::vector<fs::path> roots = {"."};

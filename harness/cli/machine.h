@@ -17,6 +17,9 @@ struct finding {
 
 std::vector<finding> examine_machine();
 
+/// "Linux 6.18.44": the kernel that runs.
+std::string kernel_text();
+
 /// Captures of workloads/traces, looked for here and above the program; empty if there are none.
 std::vector<std::string> find_traces();
 

@@ -82,12 +82,16 @@ std::string take_out_skipped(std::vector<impl>& chosen) {
   return last;
 }
 
-outcome work(const subcommand& chosen, const shared_options& shared, std::span<const impl> all) {
+outcome work(const subcommand& chosen,
+             const shared_options& shared,
+             std::span<const impl> all,
+             const char* const* arguments) {
   if (!shared.json.empty() || chosen.app->count("--json") > 0) expect_writable(shared.json);
   context what = {.all = all,
                   .chosen = choose(all, shared.impls),
                   .is_chosen_by_name = shared.impls != "all",
-                  .seed = shared.seed};
+                  .seed = shared.seed,
+                  .arguments = arguments};
   std::string skipped;
   if (chosen.which->drives) skipped = take_out_skipped(what.chosen);
   // Nothing is left to do: said, and no failure.
@@ -125,7 +129,7 @@ int run(int argc, const char* const* argv, std::span<const impl> all) {
     app.parse(argc, argv);
     const auto chosen =
         std::ranges::find_if(subcommands, [](const subcommand& one) { return one.app->parsed(); });
-    return work(*chosen, shared, all).exit;
+    return work(*chosen, shared, all, argv).exit;
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
     const auto parsed = app.get_subcommands();

@@ -46,6 +46,7 @@ struct context {
       chosen;  ///< by --impl, in the order given; `all` sorts by name, timing-only included
   bool is_chosen_by_name = false;  ///< --impl named them; false for `all` and the default
   std::uint64_t seed = 1;
+  const char* const* arguments = nullptr;  ///< as main has them
 };
 
 struct verb {
@@ -67,5 +68,6 @@ std::function<outcome(const context&)> add_scenario(CLI::App& options);
 std::function<outcome(const context&)> add_flood(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
 std::function<outcome(const context&)> add_conform(CLI::App& options);
+std::function<outcome(const context&)> add_faults(CLI::App& options);
 
 }  // namespace ct::harness

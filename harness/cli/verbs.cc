@@ -7,7 +7,7 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 7> list = {{
+  static constexpr std::array<verb, 8> list = {{
       {"list", "which implementations and verbs are there?", add_list, false},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
@@ -22,6 +22,7 @@ std::span<const verb> verbs() {
        "does it agree with the live Linux kernel, packet by packet?",
        add_conform,
        false},
+      {"faults", "is every planted fault found, and how soon?", add_faults, false},
       {"bench", "how fast is each implementation, while every answer is right?", add_bench},
   }};
   return list;

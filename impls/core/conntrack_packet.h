@@ -3,6 +3,7 @@
 #pragma once
 
 #include "impls/core/conntrack.h"
+#include "impls/faults/planted.h"
 
 namespace ct::core {
 
@@ -22,7 +23,7 @@ class conntrack<Table>::context final : public track_context {
   cpu_state& cpu_;
 };
 
-/// False: it is a fragment, and its packet is not whole with it. Source: nf_defrag_ipv4,
+/// False: it is a fragment that waits or was dropped. Source: nf_defrag_ipv4,
 /// nf_defrag_ipv6, at their hooks of priority -400, Linux 6.18.
 template <ct::table Table>
 bool conntrack<Table>::defragment(skb& s, parsed_packet& out) noexcept {
@@ -31,7 +32,11 @@ bool conntrack<Table>::defragment(skb& s, parsed_packet& out) noexcept {
       defrag_.add(out.pkt, s.net, s.zone.id, std::max(s.jiffies64, jiffies64()), s.whole, reason)) {
     case defrag_outcome::whole:
       out.status = decode_ip(*s.whole, static_cast<std::uint32_t>(s.whole->size()), out.pkt);
+      out.pkt.is_fragment = false;  // another fragment header would be nobody's any more
       return out.status == decode_status::ok;
+    case defrag_outcome::passed:
+      out.pkt.is_fragment = false;  // judged as if it were a packet
+      return true;
     case defrag_outcome::queued:
       out.fragment = verdict::stolen;
       out.pkt.reason = "fragment: others of its packet are awaited";
@@ -72,7 +77,7 @@ void conntrack<Table>::parse(skb& s, parsed_packet& out) noexcept {
   tuple t;
   out.has_tuple = get_tuple(out.pkt, t, scope);
   if (!out.has_tuple) return;
-  out.key = key_of(t, s.zone.id_for(dir::original), in_net);
+  out.key = key_of(t, planted("zone_forgotten") ? 0 : s.zone.id_for(dir::original), in_net);
 }
 
 /// Why a packet has none.
@@ -135,7 +140,11 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
     if (ct == nullptr) return;
     context ctx(*this, cpu, *ct, s.info);
     const l4proto& tracker = find_l4proto(parsed.pkt.protonum, l4protos_);
+    if (planted("seen_reply_before_tracker") && ctx.dir() == dir::reply) {
+      ct->set(status::seen_reply);
+    }
     const track outcome = tracker.handle(*ct, parsed.pkt, ctx);
+    if (planted("seen_reply_by_invalid") && ctx.dir() == dir::reply) ct->set(status::seen_reply);
     if (outcome == track::accept) {
       if (s.info == ctinfo::established_reply && ct->set(status::seen_reply)) {
         ct->ecache.cache(event::reply);
@@ -211,7 +220,8 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
       find_get(cpu, key_of(looked_up, s.zone.id_for(dir::original), net(s.net)));
   if (hit.entry == nullptr)
     return invalid(cpu.stat->error, s, "icmp error: it quotes no known connection");
-  if (hit.entry->tuple(hit.dir).dst.addr != parsed.pkt.dst) {
+  const dir from = planted("error_to_wrong_host") ? !hit.dir : hit.dir;
+  if (hit.entry->tuple(from).dst.addr != parsed.pkt.dst) {
     put(cpu, *hit.entry);
     return invalid(cpu.stat->error,
                    s,
@@ -219,7 +229,8 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
   }
   s.nfct = hit.entry;
   s.conn_id = hit.entry->id;
-  s.info = hit.dir == dir::original ? ctinfo::related : ctinfo::related_reply;
+  const dir goes = planted("error_direction_swapped") ? !hit.dir : hit.dir;
+  s.info = goes == dir::original ? ctinfo::related : ctinfo::related_reply;
   apply_rules(s);
 }
 

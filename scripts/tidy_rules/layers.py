@@ -11,11 +11,12 @@ from .framework import CPP, LAYERS, Source, at, rule
 REACH = {
     "spec": ("spec",),
     "impls/sync": ("impls/sync",),
-    "impls/core": ("spec", "impls/sync", "impls/core"),
+    "impls/core": ("spec", "impls/sync", "impls/faults", "impls/core"),
+    "impls/faults": ("spec", "impls/faults"),
     "workloads": ("spec", "workloads"),
     "harness": ("spec", "workloads", "harness"),
 }
-TABLE_REACH = ("spec", "impls/core", "impls/sync")
+TABLE_REACH = ("spec", "impls/core", "impls/sync", "impls/faults")
 
 STANDARD = set(
     """algorithm any array atomic barrier bit bitset cassert ccomplex cctype cerrno cfenv cfloat charconv

@@ -11,6 +11,7 @@
 #include "impls/core/packet.h"
 #include "impls/core/proto/gre_keymap.h"
 #include "impls/core/proto/l4proto.h"
+#include "impls/faults/planted.h"
 #include "spec/nf_conn.h"
 #include "spec/tuple.h"
 
@@ -49,7 +50,7 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
     refresh_acct(ct, pkt, context, gre.timeout);
     return track::accept;
   }
-  refresh_acct(ct, pkt, context, gre.stream_timeout);
+  refresh_acct(ct, pkt, context, planted("gre_never_stream") ? gre.timeout : gre.stream_timeout);
   // The loser of a resolved clash times out soon, whatever it sees.
   if (!ct.has(status::nat_clash) && ct.set(status::assured)) ct.ecache.cache(event::assured);
   return track::accept;

@@ -9,6 +9,7 @@
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
+#include "impls/faults/planted.h"
 #include "spec/tuple.h"
 
 #include <array>
@@ -60,7 +61,7 @@ bool invert(const tuple& in, tuple& out) noexcept {
 
 bool may_create(std::uint8_t type) {
   for (const pair& p : pairs) {
-    if (type == p.request) return true;
+    if (type == p.request || (type == p.reply && planted("icmp_reply_begins"))) return true;
   }
   return false;
 }

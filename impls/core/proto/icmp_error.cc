@@ -18,6 +18,7 @@
 #include "impls/core/checksum.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
+#include "impls/faults/planted.h"
 #include "spec/tuple.h"
 
 #include <cstddef>
@@ -124,7 +125,9 @@ icmp_message classify_v6(const packet& pkt, const tuple_scope& scope) {
   if (pkt.l4.size() < header_bytes) return invalid("icmpv6: header cut");
   if (!is_checksum_right(pkt, ipproto::icmpv6)) return invalid("icmpv6: bad checksum");
   const auto type = std::to_integer<std::uint8_t>(pkt.l4[0]);
-  if (is_untracked_type(type)) return of_kind(icmp_class::untracked);
+  if (is_untracked_type(type) && !planted("icmpv6_nd_tracked")) {
+    return of_kind(icmp_class::untracked);
+  }
   if (type == redirect_type) return classify_redirect(pkt, scope);
   if (type >= 128) return of_kind(icmp_class::query);
   return quoted_error(pkt.l4.subspan(header_bytes), l3num::ipv6, scope);
@@ -133,7 +136,7 @@ icmp_message classify_v6(const packet& pkt, const tuple_scope& scope) {
 }  // namespace
 
 icmp_message classify_icmp(const packet& pkt, const tuple_scope& scope) noexcept {
-  if (!pkt.has_l4) return invalid(pkt.reason);
+  if (!pkt.has_l4) return of_kind(icmp_class::query);  // which then has no tuple
   if (pkt.l3num == l3num::ipv4 && pkt.protonum == ipproto::icmp) return classify_v4(pkt, scope);
   if (pkt.l3num == l3num::ipv6 && pkt.protonum == ipproto::icmpv6) return classify_v6(pkt, scope);
   // ICMP inside the other IP: a tuple like any other, which its tracker then refuses.

@@ -10,6 +10,7 @@
 
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
+#include "impls/faults/planted.h"
 #include "spec/tuple.h"
 
 #include <array>
@@ -108,8 +109,9 @@ void refresh_acct(nf_conn& ct,
 void count_acct(nf_conn& ct, const packet& pkt, const track_context& context) noexcept {
   if (!ct.has_extension(ext::acct)) return;
   conn_counter& counter = ct.counters[index(context.dir())];
-  counter.packets.fetch_add(1, std::memory_order_relaxed);           // relaxed: a statistic
-  counter.bytes.fetch_add(pkt.l3_bytes, std::memory_order_relaxed);  // relaxed: a statistic
+  counter.packets.fetch_add(1, std::memory_order_relaxed);  // relaxed: a statistic
+  const std::uint64_t bytes = planted("counts_without_ip_header") ? pkt.l4_bytes : pkt.l3_bytes;
+  counter.bytes.fetch_add(bytes, std::memory_order_relaxed);  // relaxed: a statistic
 }
 
 }  // namespace ct::core

@@ -21,6 +21,7 @@
 #include "impls/core/proto/sctp_chunks.h"
 #include "impls/core/proto/sctp_data.h"
 #include "impls/core/proto/sctp_table.h"
+#include "impls/faults/planted.h"
 #include "spec/nf_conn.h"
 #include "spec/tuple.h"
 
@@ -103,7 +104,7 @@ tag_ruling rule_on_heartbeat(judged& j) {
     j.own_vtag() = j.vtag;
     return tag_ruling::take;
   }
-  if (j.vtag == j.own_vtag()) {
+  if (j.vtag == j.own_vtag() || planted("sctp_heartbeat_any_tag")) {
     j.sctp.heartbeat_failed = false;
     return tag_ruling::take;
   }
@@ -161,7 +162,8 @@ void learn_from_init(judged& j, std::uint32_t tag, sctp_state from, sctp_state t
     has_init[index(j.d)] = true;
   }
   j.peer_vtag() = tag;
-  if (from == sctp_state::closed && to == sctp_state::closed && j.ct.is_confirmed()) {
+  if (from == sctp_state::closed && to == sctp_state::closed && j.ct.is_confirmed() &&
+      !planted("sctp_init_prolongs")) {
     j.refreshes = false;
   }
 }
@@ -251,7 +253,8 @@ const char* judge(judged& j) {
   if (!j.ct.is_confirmed()) {
     if (const char* const why = begin(j); why != nullptr) return why;
   }
-  if (!has_tag_rule(j.chunks) && j.vtag != j.own_vtag()) return "sctp: wrong verification tag";
+  const std::uint32_t tag = planted("sctp_tag_of_other_side") ? j.peer_vtag() : j.own_vtag();
+  if (!has_tag_rule(j.chunks) && j.vtag != tag) return "sctp: wrong verification tag";
   for_each_sctp_chunk(j.pkt.l4,
                       [&](const sctp_chunk& chunk, std::size_t) { return take_chunk(j, chunk); });
   return j.reason;

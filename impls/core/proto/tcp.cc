@@ -14,6 +14,7 @@
 #include "impls/core/proto/tcp_segment.h"
 #include "impls/core/proto/tcp_table.h"
 #include "impls/core/proto/tcp_window.h"
+#include "impls/faults/planted.h"
 #include "spec/jiffies.h"
 
 #include <algorithm>
@@ -63,7 +64,7 @@ enum class ruling : std::uint8_t {
 bool may_reopen(const judged& j) {
   const unsigned flags = j.tcp.seen[0].flags | j.tcp.seen[1].flags;
   return (flags & tcp_flag::close_init) != 0 ||
-         (j.tcp.last_dir == j.d && j.last_was(tcp_kind::rst));
+         ((j.tcp.last_dir == j.d || planted("tcp_rst_any_direction")) && j.last_was(tcp_kind::rst));
 }
 
 /// Does this SYN/ACK answer the SYN that was passed unjudged just before? Then both ends agree, and
@@ -153,8 +154,9 @@ bool closes_data_train(const judged& j) {
 /// Does the RST acknowledge a SYN or ACK that passed without a judgement: a half-open connection
 /// ends.
 bool rejects_unjudged(const judged& j) {
+  const bool is_other_dir = j.tcp.last_dir != j.d || planted("tcp_rst_without_direction");
   const bool rejects_syn =
-      j.ct.has(status::seen_reply) && j.last_was(tcp_kind::syn) && j.tcp.last_dir != j.d;
+      j.ct.has(status::seen_reply) && j.last_was(tcp_kind::syn) && is_other_dir;
   const bool rejects_ack = !j.ct.has(status::assured) && j.last_was(tcp_kind::ack);
   return (rejects_syn || rejects_ack) && j.segment.ack == j.tcp.last_end;
 }
@@ -173,7 +175,8 @@ ruling rule_on_rst(const judged& j, transition& t) {
   // After a SYN that passed unjudged, td_maxack may belong to an older connection.
   if ((other.flags & tcp_flag::maxack_set) != 0 && !j.last_was(tcp_kind::syn)) {
     if (j.segment.seq == 0 && !j.is_established()) return ruling::check_window;  // answers a SYN
-    if (is_before(j.segment.seq, other.td_maxack) && !j.context.policy.tcp_ignore_invalid_rst) {
+    if (is_before(j.segment.seq, other.td_maxack) && !j.context.policy.tcp_ignore_invalid_rst &&
+        !planted("tcp_rst_believed")) {
       return ruling::invalid_rst;
     }
     if (!j.is_established() || j.segment.seq == other.td_maxack || closes_data_train(j)) {
@@ -256,10 +259,14 @@ std::uint32_t choose_timeout(const judged& j, tcp_state state) {
   const std::uint32_t unack = timeouts[tcp_timeout_unack];
   const unsigned flags = j.tcp.seen[0].flags | j.tcp.seen[1].flags;
 
-  if (j.tcp.retrans >= j.context.policy.tcp_max_retrans && normal > retrans) return retrans;
+  const std::uint32_t retrans_max =
+      j.context.policy.tcp_max_retrans + off_by_one("tcp_retrans_one_late");
+  if (j.tcp.retrans >= retrans_max && normal > retrans) return retrans;
   if (j.is(tcp_kind::rst)) return timeouts[static_cast<std::size_t>(tcp_state::close)];
   if ((flags & tcp_flag::data_unacknowledged) != 0 && normal > unack) return unack;
-  if (j.tcp.last_win == 0 && normal > retrans) return retrans;
+  if (j.tcp.last_win == 0 && normal > retrans && !planted("tcp_zero_window_unseen")) {
+    return retrans;
+  }
   return normal;
 }
 
@@ -271,7 +278,7 @@ std::uint32_t commit(const judged& j, const transition& t) {
   if (t.from != t.to && t.to == tcp_state::fin_wait) {
     j.tcp.seen[index(j.d)].flags |= tcp_flag::close_init;
   }
-  return choose_timeout(j, t.to);
+  return choose_timeout(j, planted("tcp_timeout_of_old_state") ? t.from : t.to);
 }
 
 /// What an accepted packet is to the entry as a whole; without the entry's lock.
@@ -282,8 +289,10 @@ void finish(nf_conn& ct,
             const transition& t,
             std::uint32_t timeout) {
   if (t.from != t.to) ct.ecache.cache(event::protoinfo);
+  if (planted("tcp_assured_early") && t.to == tcp_state::syn_recv) ct.set(status::assured);
   if (!ct.has(status::seen_reply)) {
-    if (kind == tcp_kind::rst) {  // nobody listens there: no entry is needed
+    // Nobody listens there: no entry is needed.
+    if (kind == tcp_kind::rst && !planted("tcp_reset_entry_stays")) {
       count_acct(ct, pkt, context);
       // Lost against another kill: the entry is going all the same.
       (void)context.kill(ct);
@@ -291,7 +300,9 @@ void finish(nf_conn& ct,
     }
     // A repeated SYN does not keep the entry alive, else a client could do so for ever; nor does
     // the other side's, seen live on 6.18.44.
-    if (kind == tcp_kind::syn && t.from == tcp_state::syn_sent) return;
+    if (kind == tcp_kind::syn && t.from == tcp_state::syn_sent && !planted("tcp_syn_prolongs")) {
+      return;
+    }
     if (t.to == tcp_state::established) {
       timeout = std::min(timeout, context.timeouts.tcp_timeout[tcp_timeout_unack].get());
     }

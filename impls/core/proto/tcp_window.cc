@@ -3,6 +3,8 @@
 /// packet does not say, compare, move the bounds. Meaning and source in tcp_window.h.
 #include "impls/core/proto/tcp_window.h"
 
+#include "impls/faults/planted.h"
+
 #include <algorithm>
 
 namespace ct::core {
@@ -28,6 +30,7 @@ void begin_sender(tcp_direction& sender, tcp_direction& receiver, dir d, const t
   sender.td_maxend = syn.end;
   sender.td_maxwin = at_least_one(syn.window);  // the window of a SYN is never scaled
   apply_options(sender, syn);
+  if (planted("window_scaled_in_syn")) sender.td_maxwin <<= sender.td_scale;
   // RFC 7323: scaling holds only if both sides asked for it; the answer decides.
   if (d == dir::reply && (sender.flags & receiver.flags & tcp_flag::window_scale) == 0) {
     sender.td_scale = 0;
@@ -99,11 +102,13 @@ window_finding compare(const tcp_direction& sender,
                        const tcp_direction& receiver,
                        const numbers& n) {
   const std::uint32_t ack_lag = std::max(sender.td_maxwin, ack_lag_min);
-  const bool one = is_at_most(n.seq, sender.td_maxend);
+  const bool one = is_at_most(n.seq + off_by_one("window_begin_one_early"), sender.td_maxend);
   const bool two =
-      receiver.td_maxwin == 0 || is_at_least(n.end, sender.td_end - receiver.td_maxwin);
-  const bool three = is_at_most(n.sack, receiver.td_end);
-  const bool four = is_at_least(n.sack, receiver.td_end - ack_lag);
+      receiver.td_maxwin == 0 ||
+      is_at_least(n.end, sender.td_end - receiver.td_maxwin + off_by_one("window_end_one_late"));
+  const bool three = is_at_most(n.sack, receiver.td_end + off_by_one("window_ack_one_high"));
+  const bool four =
+      is_at_least(n.sack, receiver.td_end - ack_lag + off_by_one("window_ack_one_low"));
   if (!one) {
     const std::uint32_t beyond = n.end - sender.td_maxend + 1;
     const bool is_small = beyond <= receiver.td_maxwin;  // not while that is unknown: 0
@@ -198,7 +203,8 @@ tcp_data picked_up_at(const tcp_segment& ack) noexcept {
 window_finding check_window(tcp_data& tcp, dir d, const tcp_segment& segment) noexcept {
   tcp_direction& sender = tcp.seen[index(d)];
   tcp_direction& receiver = tcp.seen[index(!d)];
-  const bool may_sack = (receiver.flags & tcp_flag::sack_perm) != 0;
+  const bool may_sack =
+      (receiver.flags & tcp_flag::sack_perm) != 0 && !planted("window_sack_ignored");
   const std::uint32_t sack = may_sack ? highest_sack(segment) : segment.ack;
 
   if (initialise(tcp, d, segment, sack)) return window_finding::opening;

@@ -16,6 +16,7 @@
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
+#include "impls/faults/planted.h"
 #include "spec/jiffies.h"
 #include "spec/nf_conn.h"
 #include "spec/tuple.h"
@@ -56,8 +57,9 @@ track handle(nf_conn& ct, const packet& pkt, track_context& context) noexcept {
     refresh_acct(ct, pkt, context, timeouts.udp_timeout);
     return track::accept;
   }
-  const bool is_stream =
-      ct.has(status::assured) || jiffies_between(ct.proto.udp.stream_ts, context.now) > 0;
+  const bool is_stream = ct.has(status::assured) ||
+                         jiffies_between(ct.proto.udp.stream_ts, context.now) > 0 ||
+                         planted("udp_stream_at_once");
   refresh_acct(ct, pkt, context, is_stream ? timeouts.udp_timeout_stream : timeouts.udp_timeout);
   // The loser of a resolved clash times out soon, whatever it sees.
   if (is_stream && !ct.has(status::nat_clash) && ct.set(status::assured)) {

@@ -9,6 +9,7 @@
 #include "impls/core/nf_conn.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/l4proto.h"
+#include "impls/faults/planted.h"
 #include "spec/nf_conn.h"
 #include "spec/tuple.h"
 
@@ -24,7 +25,7 @@ constexpr std::size_t header_bytes = 8;
 const char* header_error(const packet& pkt) {
   if (pkt.l4.size() < header_bytes) return "udplite: header cut";
   const std::uint32_t coverage = read_be16(pkt.l4, 4);
-  if (coverage != 0 && coverage < header_bytes) {
+  if ((coverage != 0 || planted("udplite_no_coverage_refused")) && coverage < header_bytes) {
     return "udplite: checksum coverage shorter than the header";
   }
   // As UDP's length: a first fragment may count what the later ones carry.
