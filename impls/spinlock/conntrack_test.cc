@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Rules of the core that no packet can show from outside: what early drop looks at bucket by
-/// bucket, and what another CPU does in the middle of a confirm.
+/// bucket, and what another CPU does in the middle of a confirm, a flush or a run of gc_worker.
 ///
 /// The core is driven directly, over the spinlock table: its buckets can be chosen by looking for
-/// tuples, and its insert can be interrupted. What is of the core holds for every table.
+/// tuples, its insert and its scans can be interrupted. What is of the core holds for every table.
 #include "impls/core/conntrack.h"
 
 #include "impls/core/packet_suite.h"
 #include "impls/spinlock/spinlock.h"
 
+#include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace ct::core {
@@ -20,7 +23,7 @@ namespace {
 constexpr std::size_t buckets = 64;
 constexpr std::uint32_t long_s = 1000;
 
-/// A table into whose insert somebody else comes first.
+/// A table ahead of whose insert, and between whose scan and what that found, somebody else acts.
 class interrupted : public spinlock::table {
  public:
   using spinlock::table::table;
@@ -31,7 +34,16 @@ class interrupted : public spinlock::table {
     return spinlock::table::insert(cpu, e, steps);
   }
 
+  template <class Want, class Take>
+  bool scan(local& cpu, std::size_t bucket, Want&& want, Take&& take) noexcept {
+    return spinlock::table::scan(cpu, bucket, want, [&](entry& e, dir d) {
+      if (before_take) std::exchange(before_take, nullptr)(e);
+      take(e, d);
+    });
+  }
+
   std::function<void(entry&)> before_insert;
+  std::function<void(entry&)> before_take;
 };
 
 using core_type = conntrack<interrupted>;
@@ -91,9 +103,9 @@ struct one_cpu {
   std::uint32_t next_ = 1;
 };
 
-build::bytes request() {
+build::bytes request(std::uint16_t port = 4000) {
   return build::ipv4({.src = "10.0.0.1", .dst = "192.0.2.7"},
-                     build::udp({.source_port = 4000, .dest_port = 53}, build::payload(4)));
+                     build::udp({.source_port = port, .dest_port = 53}, build::payload(4)));
 }
 
 TEST_CASE("early drop looks at eight buckets from the new entry's own, across the table's end") {
@@ -206,6 +218,88 @@ TEST_CASE("of an unconfirmed entry nothing is told, neither a change nor its end
   CHECK(listening.heard == 0);
   CHECK(c.count() == 0);
   c.core.net(0).events.listen(nullptr, 0);
+}
+
+TEST_CASE("behind the end of an entry nothing is told of it, whoever still holds it") {
+  ear listening;
+  one_cpu c;
+  c.core.net(0).events.listen(&listening, all_events);
+  const build::bytes ip = request();
+  skb s = c.in(ip);
+  c.core.confirm(c.cpu, s);
+  auto& e = *static_cast<nf_conn*>(s.nfct);
+  CHECK(c.core.kill(c.cpu, e));
+  CHECK(listening.heard == 2);  // NEW and DESTROY
+  e.ecache.cache(event::mark);
+  c.core.deliver(e, bit(event::protoinfo));
+  c.core.free_skb(c.cpu, s);
+  CHECK(listening.heard == 2);
+  CHECK(c.count() == 0);
+  c.core.net(0).events.listen(nullptr, 0);
+}
+
+TEST_CASE("whoever loses a kill to another one does not count it: a flush, gc_worker") {
+  one_cpu c;
+  const auto lose = [&](nf_conn& e) { CHECK(c.core.kill(c.cpu, e)); };
+  c.add(10);
+  c.add(20);
+  bool is_first = true;
+  const auto all = [&](nf_conn& e) {
+    if (std::exchange(is_first, false)) lose(e);
+    return true;
+  };
+  CHECK(c.core.kill_if(c.cpu, all) == 1);
+  CHECK(c.count() == 0);
+
+  c.add(10, 0);
+  c.add(20, 0);
+  c.core.table().before_take = lose;
+  CHECK(c.core.gc_worker(c.cpu).reaped == 1);
+  CHECK(c.count() == 0);
+  CHECK(c.core.table().is_valid());
+}
+
+/// gc_worker asks the tracker whether an ASSURED entry may go, under the entry's lock: it is held
+/// up there, behind its look for DYING, while somebody else kills the entry.
+TEST_CASE("gc_worker does not count as dropped early what another one kills under its hands") {
+  one_cpu c(100);
+  tuple closing = c.in_buckets(10, 10);
+  closing.dst.protonum = ipproto::tcp;
+  REQUIRE(c.core.create(c.cpu, closing, long_s) == insert_status::inserted);
+  const found<nf_conn> hit = c.core.find_get(c.cpu, c.core.key_of(closing, 0, c.core.net(0)));
+  nf_conn& e = *hit.entry;
+  e.proto.tcp.state = tcp_state::time_wait;
+  e.set(status::assured);
+  std::array<skb, 99> fill;  // on their way: nobody's victims
+  for (std::uint16_t i = 0; i < fill.size(); ++i) {
+    const build::bytes ip = request(i);
+    fill[i] = c.in(ip);
+  }
+  REQUIRE(c.count() == 100);
+  REQUIRE(c.core.create(c.cpu, c.in_buckets(30, 30), long_s) == insert_status::refused);
+
+  std::atomic<bool> was_taken{false};
+  // relaxed: a flag.
+  c.core.table().before_take = [&](nf_conn&) { was_taken.store(true, std::memory_order_relaxed); };
+  gc_report report;
+  cpu_statistics other_stat;
+  core_type::cpu_state other(c.core, 1);
+  other.stat = &other_stat;
+  e.lock.lock();
+  std::thread worker([&] {
+    report = c.core.gc_worker(other);
+    was_taken.store(true, std::memory_order_relaxed);  // relaxed: a flag; so that nobody waits
+  });
+  while (!was_taken.load(std::memory_order_relaxed)) std::this_thread::yield();  // relaxed: a flag
+  // Time enough to come to the lock; who comes later sees DYING, and does not count either.
+  for (int i = 0; i < 2000; ++i) std::this_thread::yield();
+  CHECK(c.core.kill(c.cpu, e));
+  e.lock.unlock();
+  worker.join();
+  CHECK(report.dropped == 0);
+  c.core.put(c.cpu, e);
+  for (skb& s : fill) c.core.free_skb(c.cpu, s);
+  CHECK(c.count() == 0);
 }
 
 TEST_CASE("of two packets that share an unconfirmed entry one confirms it, the other is dropped") {
