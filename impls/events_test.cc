@@ -46,21 +46,24 @@ TEST_CASE("the books accept a good order and find each planted fault") {
   CHECK(judged({message(1, 0)}) == "entry 1: a message without events");
 }
 
-TEST_CASE("the destroy event is told while lookups still find the entry") {
+TEST_CASE("the destroy event is told while lookups still find the entry, and nobody can kill it") {
   for_each_impl([](const impl& which) {
     host h(which);
     h.pass(request());
     const tuple key = udp_tuple();
     bool was_found = false;
+    std::size_t killed_again = 0;
     // No listener may do this; this one knows that no lock of a table is held here.
     h.heard.refuses = [&](const event_message& m) {
       lookup_answer found;
       h.cpu().find({&key, 1}, {&found, 1});
       was_found = found.conn_id == m.entry.id;
+      killed_again = h.cpu().kill({&key, 1});
       return false;
     };
     CHECK(h.cpu().kill({&key, 1}) == 1);
     CHECK(was_found);
+    CHECK(killed_again == 0);
     lookup_answer found;
     h.cpu().find({&key, 1}, {&found, 1});
     CHECK(found.conn_id == 0);
