@@ -82,7 +82,7 @@ class Usage(Cli):
     def test_help_and_version(self):
         self.assertIn("replay", self.good("--help"))
         self.assertRegex(self.good("--version"), r"^ctbench \d")
-        for verb in "list", "doctor", "replay", "flood", "conform", "bench":
+        for verb in "list", "doctor", "replay", "flood", "conform", "faults", "bench":
             self.assertIn("--impl", self.good(verb, "--help"))
 
     def test_output_that_cannot_be_written(self):
@@ -329,6 +329,33 @@ class Conform(Cli):
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         self.assertRegex(done.stdout.decode() + done.stderr.decode(),
                          r"(?m)^(linux +1,225|skipped: linux \(needs )")
+
+
+class Faults(Cli):
+    def test_a_planted_fault_is_found_and_none_without_one(self):
+        text = self.good("faults", "--fault", "tcp_assured_early", "--seeds", "2", "--packets", "5000",
+                         "--json", self.path("f.json"))
+        if re.search(r"(?m)^skipped: linux \(needs .+\)$", text):
+            self.skipTest(text.strip())
+        self.assertRegex(text, r"(?m)^tcp_assured_early +2 of 2 +\d+ .* status ")
+        self.assertRegex(text, r"(?m)^\(none\) +0 of 2 +5,000 ")
+        self.assertEqual(text.splitlines()[-1], "every fault found: 1 of 1 with each of 2 seeds")
+        with open(self.path("f.json"), encoding="utf-8") as file:
+            rows = json.load(file)["rows"]
+        self.assertEqual([row["fault"] for row in rows], ["tcp_assured_early", "(none)"])
+        self.assertEqual([len(row["tries"]) for row in rows], [2, 2])
+
+    def test_a_fault_that_cannot_be_found_in_so_few_packets_fails(self):
+        done = ctbench("faults", "--fault", "window_end_one_late", "--seeds", "1", "--packets", "20")
+        if b"skipped: linux" in done.stdout:
+            self.skipTest("no live kernel")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"not every fault found: 0 of 1", done.stdout)
+
+    def test_names_are_listed_and_unknown_ones_are_refused(self):
+        self.assertRegex(self.good("list"), r"(?m)^  tcp_assured_early +ASSURED is set by ")
+        self.assertIn("did you mean tcp_assured_early?", self.refused("faults", "--fault", "tcp_assured_earl"))
+        self.assertIn("--seeds", self.refused("faults", "--seeds", "0"))
 
 
 class Bench(Cli):
