@@ -354,7 +354,8 @@ class Faults(Cli):
 
     def test_names_are_listed_and_unknown_ones_are_refused(self):
         self.assertRegex(self.good("list"), r"(?m)^  tcp_assured_early +ASSURED is set by ")
-        self.assertIn("did you mean tcp_assured_early?", self.refused("faults", "--fault", "tcp_assured_earl"))
+        self.assertIn("did you mean tcp_assured_early?",
+                      self.refused("faults", "--fault", "tcp_assured_earl"))
         self.assertIn("--seeds", self.refused("faults", "--seeds", "0"))
 
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// What a row of the sharpness table may say, judged by implementations that are known to be wrong.
 #include "harness/conform/sharpness.h"
 
 #include "harness/conform/altered_impl.h"
