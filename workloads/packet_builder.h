@@ -85,6 +85,7 @@ struct layer4 {
   std::size_t checksum_at = 0;       ///< 0: it has none, or it is there already
   std::size_t checksum_bytes = 0;    ///< of the data that it covers; 0: all
   std::uint8_t summed_protonum = 0;  ///< in the pseudo-header; 0: its own
+  bool has_short_length = false;     ///< in IPv4's: the low byte of the length alone
 };
 
 namespace tcp_bit {
@@ -136,7 +137,7 @@ inline layer4 udp(udp_fields f, const bytes& data = {}) {
 }
 
 /// UDP-Lite with the checksum that Linux's tracker takes for right: its pseudo-header names UDP,
-/// where RFC 3828 has UDP-Lite's own number.
+/// where RFC 3828 has UDP-Lite's own number, and in IPv4 has the length's low byte alone.
 struct udplite_fields {
   std::uint16_t source_port = 0;
   std::uint16_t dest_port = 0;
@@ -148,6 +149,7 @@ inline layer4 udplite(udplite_fields f, const bytes& data = {}) {
   l4.protonum = ipproto::udplite;
   l4.checksum_bytes = f.coverage;
   l4.summed_protonum = ipproto::udp;
+  l4.has_short_length = true;
   return l4;
 }
 
@@ -196,7 +198,11 @@ inline layer4 dccp(dccp_fields f, const bytes& data = {}) {
   append(out, data);
   // Linux 5.10 counts the coverage from the packet's first byte on.
   const std::size_t covered = f.coverage == 0 ? 0 : (f.coverage - 1U) * 4;
-  return {.protonum = ipproto::dccp, .data = out, .checksum_at = 6, .checksum_bytes = covered};
+  return {.protonum = ipproto::dccp,
+          .data = out,
+          .checksum_at = 6,
+          .checksum_bytes = covered,
+          .has_short_length = true};
 }
 
 /// GRE, version 0, without key.
@@ -290,7 +296,8 @@ inline void finish_checksum(layer4& l4,
   if (l4.protonum != ipproto::icmp) {
     sum = checksum_add(sum, std::as_bytes(std::span(src)).first(address_bytes));
     sum = checksum_add(sum, std::as_bytes(std::span(dst)).first(address_bytes));
-    sum += static_cast<std::uint32_t>(l4.data.size());
+    const auto length = static_cast<std::uint32_t>(l4.data.size());
+    sum += l4.has_short_length && address_bytes == 4 ? length & 0xff : length;
     sum += l4.summed_protonum != 0 ? l4.summed_protonum : l4.protonum;
   }
   const std::span covered =

@@ -56,6 +56,13 @@ bool is_believed(const packet& pkt) {
   return !pkt.is_unverified || pkt.is_fragment || pkt.l4.size() < pkt.l4_bytes;
 }
 
+/// Its addresses.
+std::uint64_t pseudo_header(const packet& pkt) {
+  const std::size_t address_bytes = pkt.l3num == l3num::ipv4 ? 4 : 16;
+  return add_up(std::as_bytes(std::span(pkt.src)).first(address_bytes)) +
+         add_up(std::as_bytes(std::span(pkt.dst)).first(address_bytes));
+}
+
 constexpr std::uint32_t crc32c_polynomial = 0x82f6'3b78;  // 0x1edc6f41, reflected
 constexpr std::size_t crc_step = 8;
 
@@ -94,14 +101,19 @@ std::uint32_t crc_update(std::uint32_t crc, std::span<const std::byte> data) {
 
 }  // namespace
 
-bool is_sum_right(const packet& pkt, std::uint8_t summed_protonum, std::size_t covered) noexcept {
+bool is_sum_right(const packet& pkt, std::uint8_t summed_protonum) noexcept {
   if (is_believed(pkt)) return true;
-  const std::size_t address_bytes = pkt.l3num == l3num::ipv4 ? 4 : 16;
-  std::uint64_t sum = add_up(pkt.l4.first(std::min(covered, pkt.l4.size())));
-  sum += add_up(std::as_bytes(std::span(pkt.src)).first(address_bytes));
-  sum += add_up(std::as_bytes(std::span(pkt.dst)).first(address_bytes));
-  sum += swapped(summed_protonum) + swapped(pkt.l4_bytes);
-  return is_all_ones(sum);
+  return is_all_ones(add_up(pkt.l4) + pseudo_header(pkt) + swapped(summed_protonum) +
+                     swapped(pkt.l4_bytes));
+}
+
+bool is_partial_checksum_right(const packet& pkt,
+                               std::uint8_t summed_protonum,
+                               std::size_t covered) noexcept {
+  if (is_believed(pkt)) return true;
+  const std::uint32_t length = pkt.l3num == l3num::ipv4 ? pkt.l4_bytes & 0xff : pkt.l4_bytes;
+  return is_all_ones(add_up(pkt.l4.first(std::min(covered, pkt.l4.size()))) + pseudo_header(pkt) +
+                     swapped(summed_protonum) + swapped(length));
 }
 
 bool is_icmp_checksum_right(const packet& pkt) noexcept {

@@ -18,21 +18,19 @@
 namespace ct::core {
 
 /// The same of a packet that has to be verified; is_checksum_right() asks first.
-[[nodiscard]] bool is_sum_right(const packet& pkt,
-                                std::uint8_t summed_protonum,
-                                std::size_t covered) noexcept;
+[[nodiscard]] bool is_sum_right(const packet& pkt, std::uint8_t summed_protonum) noexcept;
 
-/// Of the first `covered` bytes of layer 4, and the pseudo-header with that protocol number. The
-/// length in the pseudo-header is that of all of layer 4, as IP says it.
-[[nodiscard]] inline bool is_checksum_right(const packet& pkt,
-                                            std::uint8_t summed_protonum,
-                                            std::size_t covered) noexcept {
-  return !pkt.is_unverified || is_sum_right(pkt, summed_protonum, covered);
-}
+/// Of layer 4, and the pseudo-header with that protocol number.
 [[nodiscard]] inline bool is_checksum_right(const packet& pkt,
                                             std::uint8_t summed_protonum) noexcept {
-  return is_checksum_right(pkt, summed_protonum, pkt.l4_bytes);
+  return !pkt.is_unverified || is_sum_right(pkt, summed_protonum);
 }
+/// Of its first `covered` bytes, be they all: UDP-Lite's and DCCP's. The length in the
+/// pseudo-header is that of all of layer 4, but for IPv4 its low byte alone: Linux hands length and
+/// protocol number over in the wrong order there, and the place of the number has 8 bits.
+[[nodiscard]] bool is_partial_checksum_right(const packet& pkt,
+                                             std::uint8_t summed_protonum,
+                                             std::size_t covered) noexcept;
 /// ICMP's, under IPv4: no pseudo-header.
 [[nodiscard]] bool is_icmp_checksum_right(const packet& pkt) noexcept;
 /// SCTP's.

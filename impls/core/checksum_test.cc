@@ -33,7 +33,9 @@ bool is_right(const packet& pkt) {
     case ipproto::sctp:
       return is_crc32c_right(pkt);
     case ipproto::udplite:
-      return is_checksum_right(pkt, ipproto::udp);
+      return is_partial_checksum_right(pkt, ipproto::udp, pkt.l4_bytes);
+    case ipproto::dccp:
+      return is_partial_checksum_right(pkt, ipproto::dccp, pkt.l4_bytes);
     default:
       return is_checksum_right(pkt, pkt.protonum);
   }
@@ -96,14 +98,36 @@ TEST_CASE("a partial sum covers what it says and no more") {
   const bytes ip =
       ipv4({},
            build::udplite({.source_port = 1, .dest_port = 2, .coverage = 12}, build::payload(9)));
-  CHECK(is_checksum_right(unverified(ip), ipproto::udp, 12));
-  CHECK_FALSE(is_checksum_right(unverified(ip), ipproto::udp, 13));
+  CHECK(is_partial_checksum_right(unverified(ip), ipproto::udp, 12));
+  CHECK_FALSE(is_partial_checksum_right(unverified(ip), ipproto::udp, 13));
   bytes tail = ip;
   build::put8(tail, ip.size() - 1, 0xee);
-  CHECK(is_checksum_right(unverified(tail), ipproto::udp, 12));
+  CHECK(is_partial_checksum_right(unverified(tail), ipproto::udp, 12));
   bytes head = ip;
   build::put8(head, 20 + 11, 0xee);
-  CHECK_FALSE(is_checksum_right(unverified(head), ipproto::udp, 12));
+  CHECK_FALSE(is_partial_checksum_right(unverified(head), ipproto::udp, 12));
+}
+
+TEST_CASE("in IPv4 the pseudo-header of a partial sum has the low byte of the length alone") {
+  for (const std::size_t payload : {0UL, 247UL, 248UL, 249UL, 500UL, 1400UL}) {
+    for (const std::uint16_t coverage : {std::uint16_t{0}, std::uint16_t{8}}) {
+      CAPTURE(payload, coverage);
+      layer4 l4 = build::udplite({.source_port = 1, .dest_port = 2, .coverage = coverage},
+                                 build::payload(payload));
+      const std::size_t covered = coverage == 0 ? l4.data.size() : coverage;
+      const auto answer = [&](const bytes& ip) {
+        return is_partial_checksum_right(unverified(ip), ipproto::udp, covered);
+      };
+      CHECK(answer(ipv4({}, l4)));
+      CHECK(answer(ipv6({}, l4)));
+      l4.has_short_length = false;
+      CHECK(answer(ipv4({}, l4)) == (l4.data.size() < 256));
+      CHECK(answer(ipv6({}, l4)));
+      // A whole sum has the whole length.
+      CHECK(is_checksum_right(unverified(ipv4({}, l4)), ipproto::udp) ==
+            (covered == l4.data.size()));
+    }
+  }
 }
 
 TEST_CASE("what is verified, a fragment, or cut by the capture is believed") {

@@ -55,7 +55,7 @@ const char* header_error(const packet& pkt) {
     return "dccp: checksum coverage passes the end of the packet";
   }
   const std::size_t covered = coverage == 0 ? pkt.l4_bytes : (coverage - 1) * 4;
-  if (!is_checksum_right(pkt, ipproto::dccp, covered)) return "dccp: bad checksum";
+  if (!is_partial_checksum_right(pkt, ipproto::dccp, covered)) return "dccp: bad checksum";
   const unsigned type = std::to_integer<unsigned>(pkt.l4[8]) >> 1 & 0xf;
   return type < dccp_type_count ? nullptr : "dccp: reserved packet type";
 }

@@ -2,7 +2,8 @@
 /// UDP-Lite: unreplied 30 s; replied 120 s and ASSURED at once, without UDP's two seconds.
 ///
 /// The length field says how many bytes the checksum covers, 0 for all. The kernel's pseudo-header
-/// has UDP's number and not UDP-Lite's, so that right checksums are bad ones to it, and to us.
+/// has UDP's number and not UDP-Lite's, so that right checksums are bad ones to it, and to us; and
+/// in IPv4 the low byte of the length alone, so that those of 256 bytes and more are another time.
 /// Linux 7.1 has no such tracker any more: UDP-Lite is generic there. Source:
 /// nf_conntrack_udplite_packet(), udplite_error(), Linux 6.18; RFC 3828 section 3.1.
 #include "impls/core/checksum.h"
@@ -34,7 +35,7 @@ const char* header_error(const packet& pkt) {
   }
   if (read_be16(pkt.l4, 6) == 0) return "udplite: no checksum";
   const std::size_t covered = coverage == 0 ? pkt.l4_bytes : coverage;
-  if (!is_checksum_right(pkt, ipproto::udp, covered)) return "udplite: bad checksum";
+  if (!is_partial_checksum_right(pkt, ipproto::udp, covered)) return "udplite: bad checksum";
   return nullptr;
 }
 
