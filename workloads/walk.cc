@@ -58,12 +58,16 @@ void break_checksum(build::layer4& l4, random_source& random) {
 }
 
 std::span<const walk_kind> walk_kinds() {
-  static constexpr std::array<walk_kind, 6> kinds = {{
+  static constexpr std::array<walk_kind, 10> kinds = {{
       {"tcp", "connections, and every kind of segment in every state", 60, begin_tcp},
       {"udp", "requests, answers and streams; lengths that are wrong", 12, begin_udp},
       {"icmp", "queries of every type, both ways, of ICMP and ICMPv6", 10, begin_icmp},
       {"icmp-error", "errors that quote packets, rightly and wrongly", 14, begin_icmp_error},
       {"ip", "options, extension headers, protocols without a tracker, bad headers", 4, begin_ip},
+      {"sctp", "associations, and every kind of chunk in every state", 12, begin_sctp},
+      {"udplite", "as udp; checksums over all, a part, or too much", 3, begin_udplite},
+      {"gre", "tunnels of version 0 and of PPTP, headers that are cut", 3, begin_gre},
+      {"dccp", "connections, and every type of packet in every state", 2, begin_dccp},
       {"fragments", "packets in parts, in every order and with overlaps", 4, begin_fragments},
   }};
   return kinds;

@@ -14,5 +14,9 @@ std::unique_ptr<walk> begin_icmp(walk_place place, random_source& random);
 std::unique_ptr<walk> begin_icmp_error(walk_place place, random_source& random);
 std::unique_ptr<walk> begin_fragments(walk_place place, random_source& random);
 std::unique_ptr<walk> begin_ip(walk_place place, random_source& random);
+std::unique_ptr<walk> begin_sctp(walk_place place, random_source& random);
+std::unique_ptr<walk> begin_gre(walk_place place, random_source& random);
+std::unique_ptr<walk> begin_udplite(walk_place place, random_source& random);
+std::unique_ptr<walk> begin_dccp(walk_place place, random_source& random);
 
 }  // namespace ct::workloads
