@@ -207,6 +207,7 @@ struct conn {
   tcp_state tcp = tcp_state::none;         ///< TCP only
   sctp_state sctp = sctp_state::none;      ///< SCTP only
   dccp_state dccp = dccp_state::none;      ///< DCCP only, where it is tracked
+  dir dccp_client = dir::original;         ///< DCCP only: which way the client's packets go
   std::array<std::uint64_t, 2> packets{};  ///< [dir], zero unless it has_acct
   std::array<std::uint64_t, 2> bytes{};    ///< [dir], whole layer-3 lengths
   bool has_acct = false;                   ///< made while nf_conntrack_acct was on

@@ -301,9 +301,14 @@ class Conform(Cli):
         text, result = self.run_it("--packets", "5000", "--seed", "3", "--impl", "rcu")
         self.assertEqual(text.splitlines()[-1], "no unexplained difference: 5,000 packets")
         self.assertIn("against Linux ", text)
-        self.assertRegex(text, r"(?m)^coverage: TCP table \d+ of 120 cells, 114 can be reached; ICMP ")
+        self.assertRegex(text, r"(?m)^coverage: TCP table \d+ of 120 cells, 114 can be reached; "
+                               r"SCTP table \d+ of 198 cells, 184 can be reached; DCCP table: none, .*; "
+                               r"ICMP types .*; sysctls \d+ of \d+ that a run varies$")
         self.assertEqual(result["figures"]["states"], 5000)
-        self.assertGreater(result["figures"]["tcp_cells"], 100)
+        for key, all_cells, least in ("tcp_cells", 114, 90), ("sctp_cells", 184, 60):
+            self.assertGreater(result["figures"][key], least)
+            self.assertEqual(len(result["figures"]["cells_missing"][key]), all_cells - result["figures"][key])
+        self.assertNotIn("dccp_cells", result["figures"])
         self.assertFalse(pathlib.Path(self.path("found")).exists())
 
     def test_captures_have_no_unexplained_difference(self):

@@ -165,6 +165,37 @@ void print_finding(const conform::finding& one,
              settings);
 }
 
+void print_coverage(const conform::campaign_result& result) {
+  std::string text;
+  for (const conform::cell_table* const table : conform::cell_tables()) {
+    text += result.seen.has(*table)
+                ? fmt::format("{} table {} of {} cells, {} can be reached; ",
+                              table->name,
+                              result.seen.count(*table),
+                              table->size(),
+                              table->reachable())
+                : fmt::format("{} table: none, this kernel tracks it as any other protocol; ",
+                              table->name);
+  }
+  fmt::print("coverage: {}ICMP types {}, ICMPv6 types {}; sysctls {} of {} that a run varies\n",
+             text,
+             result.seen.icmp_count(),
+             result.seen.icmpv6_count(),
+             result.seen.sysctl_count(),
+             result.sysctls_varied);
+  constexpr std::size_t few = 12;
+  for (const conform::cell_table* const table : conform::cell_tables()) {
+    // Who asks for other protocols wants to hear of those.
+    if (result.seen.count(*table) == 0) continue;
+    const std::vector<std::string> missing = result.seen.missing(*table);
+    if (missing.empty()) continue;
+    fmt::print("not reached, {}: {}\n",
+               table->name,
+               missing.size() <= few ? fmt::format("{}", fmt::join(missing, ", "))
+                                     : fmt::format("{} cells (--json names them)", missing.size()));
+  }
+}
+
 void print_summary(const conform::campaign_result& result,
                    const conform::campaign_options& options,
                    const impl& judged) {
@@ -187,18 +218,7 @@ void print_summary(const conform::campaign_result& result,
       grouped(static_cast<std::uint64_t>(result.rate(result.outcomes))),
       grouped(result.states.packets),
       grouped(static_cast<std::uint64_t>(result.rate(result.states))));
-  const std::string missing = result.seen.missing_tcp();
-  fmt::print(
-      "coverage: TCP table {} of {} cells, {} can be reached; ICMP types {}, ICMPv6 types {}; "
-      "sysctls {}\n",
-      result.seen.tcp_count(),
-      conform::coverage::tcp_cells,
-      conform::coverage::tcp_cells_reachable,
-      result.seen.icmp_count(),
-      result.seen.icmpv6_count(),
-      result.seen.sysctl_count());
-  constexpr std::size_t few = 400;
-  if (!missing.empty() && missing.size() < few) fmt::print("not reached: {}\n", missing);
+  print_coverage(result);
   for (const auto& [row, count] : result.explained) {
     fmt::print("explained: {} ({} times; docs/linux-differences.md)\n", row, grouped(count));
   }
@@ -224,19 +244,27 @@ nlohmann::json json_row(const conform::finding& one, const std::string& path) {
 nlohmann::json json_figures(const conform::campaign_result& result) {
   nlohmann::json explained = nlohmann::json::object();
   for (const auto& [row, count] : result.explained) explained[std::string(row)] = count;
-  return {{"kernel", kernel_text()},
-          {"packets", result.packets()},
-          {"threads", result.threads},
-          {"outcomes", result.outcomes.packets},
-          {"outcomes_per_second", result.rate(result.outcomes)},
-          {"states", result.states.packets},
-          {"states_per_second", result.rate(result.states)},
-          {"tcp_cells", result.seen.tcp_count()},
-          {"icmp_types", result.seen.icmp_count()},
-          {"icmpv6_types", result.seen.icmpv6_count()},
-          {"sysctls", result.seen.sysctl_count()},
-          {"explained", explained},
-          {"interrupted", result.was_stopped}};
+  nlohmann::json figures = {{"kernel", kernel_text()},
+                            {"packets", result.packets()},
+                            {"threads", result.threads},
+                            {"outcomes", result.outcomes.packets},
+                            {"outcomes_per_second", result.rate(result.outcomes)},
+                            {"states", result.states.packets},
+                            {"states_per_second", result.rate(result.states)},
+                            {"icmp_types", result.seen.icmp_count()},
+                            {"icmpv6_types", result.seen.icmpv6_count()},
+                            {"sysctls", result.seen.sysctl_count()},
+                            {"sysctls_varied", result.sysctls_varied},
+                            {"explained", explained},
+                            {"interrupted", result.was_stopped}};
+  nlohmann::json missing = nlohmann::json::object();
+  for (const conform::cell_table* const table : conform::cell_tables()) {
+    if (!result.seen.has(*table)) continue;
+    figures[std::string(table->key)] = result.seen.count(*table);
+    missing[std::string(table->key)] = result.seen.missing(*table);
+  }
+  figures["cells_missing"] = missing;
+  return figures;
 }
 
 conform::campaign_result run_with_progress(const impl& judged,

@@ -23,6 +23,8 @@ enum class fault : std::uint8_t {
   lost_assured,   ///< ASSURED is not shown
   uncounted,      ///< invalid packets are not counted
   untold,         ///< updates are not told
+  wrong_chunk,    ///< SCTP in SHUTDOWN_RECD shows SHUTDOWN_SENT
+  wrong_call,     ///< the tuple of a PPTP packet shows another call id
 };
 
 inline const impl& plain_impl() {
@@ -74,6 +76,13 @@ class altered_cpu final : public cpu {
   static void alter(conn& c) {
     if (Planted == fault::short_timeout && c.tcp == tcp_state::established) {
       c.timeout_jiffies -= static_cast<std::int32_t>(seconds(10));
+    }
+    if (Planted == fault::wrong_chunk && c.sctp == sctp_state::shutdown_recd) {
+      c.sctp = sctp_state::shutdown_sent;
+    }
+    if (Planted == fault::wrong_call && c.tuples[0].dst.protonum == ipproto::gre &&
+        c.tuples[0].dst.id != 0) {
+      ++c.tuples[0].dst.id;
     }
     if (Planted == fault::lost_assured) c.status &= ~status::assured;
   }

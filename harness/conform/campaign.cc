@@ -57,14 +57,19 @@ bool is_varied(const sysctl& one, const system_options& given) {
   });
 }
 
-std::vector<sysctl_setting> settings_of(const std::vector<sysctl>& all,
-                                        const campaign_options& options,
-                                        std::uint64_t episode) {
-  if (!options.varies_sysctls || episode % 2 == 0) return {};
+std::vector<sysctl> varied_of(const std::vector<sysctl>& all, const campaign_options& options) {
   std::vector<sysctl> varied;
+  if (!options.varies_sysctls) return varied;
   std::ranges::copy_if(all, std::back_inserter(varied), [&](const sysctl& one) {
     return is_varied(one, options.system);
   });
+  return varied;
+}
+
+std::vector<sysctl_setting> settings_of(std::vector<sysctl> varied,
+                                        const campaign_options& options,
+                                        std::uint64_t episode) {
+  if (episode % 2 == 0) return {};
   random_source random(seed_of(options.seed, ~episode));
   std::vector<sysctl_setting> chosen;
   for (std::size_t i = 0; i < settings_an_episode && !varied.empty(); ++i) {
@@ -83,6 +88,9 @@ class worker {
       : ours_(ours), theirs_(theirs), options_(options) {
     renew({});
     defaults_ = pair_->sysctls();
+    varied_ = varied_of(defaults_, options);
+    result.seen = coverage(options.system);
+    result.sysctls_varied = varied_.size();
   }
 
   void run_episode(std::uint64_t number) {
@@ -92,7 +100,7 @@ class worker {
       renew({});
       fragments_ = fragments_in(packets);
     }
-    const std::vector<sysctl_setting> settings = settings_of(defaults_, options_, number);
+    const std::vector<sysctl_setting> settings = settings_of(varied_, options_, number);
     std::vector<sysctl_setting> in_force;
     for (const sysctl_setting& one : settings) {
       if (!pair_->set_sysctl(one.name, one.value)) continue;
@@ -222,6 +230,7 @@ class worker {
   const campaign_options& options_;
   std::optional<lockstep> pair_;
   std::vector<sysctl> defaults_;
+  std::vector<sysctl> varied_;
   std::size_t fragments_ = 0;  // that the systems were given
 };
 
@@ -234,6 +243,7 @@ void merge(campaign_result& to, campaign_result& from) {
   for (finding& one : from.findings) to.findings.push_back(std::move(one));
   for (const auto& [row, count] : from.explained) to.explained[row] += count;
   to.seen.merge(from.seen);
+  to.sysctls_varied = from.sysctls_varied;
 }
 
 }  // namespace
@@ -263,6 +273,7 @@ campaign_result run_campaign(const impl& ours,
                              const campaign_options& options,
                              const campaign_hooks& hooks) {
   campaign_result total;
+  total.seen = coverage(options.system);
   const std::uint64_t episodes = episodes_of(options);
   const std::uint64_t tasks = options.captures.size() + episodes;
   total.threads = static_cast<std::uint32_t>(

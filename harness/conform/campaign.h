@@ -79,6 +79,7 @@ struct campaign_result {
   std::vector<finding> findings;
   std::map<std::string_view, std::uint64_t> explained;  ///< by row
   coverage seen;
+  std::size_t sysctls_varied = 0;  ///< that a run long enough sets to something else
   std::uint32_t threads = 1;
   bool was_stopped = false;
 

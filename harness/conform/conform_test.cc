@@ -49,9 +49,24 @@ campaign_options small_campaign(std::uint64_t packets) {
   return options;
 }
 
+/// Of one protocol.
+campaign_options campaign_of(std::string_view protocol, std::uint64_t packets) {
+  campaign_options options = small_campaign(packets);
+  std::erase_if(options.kinds, [&](const auto& kind) { return kind.name != protocol; });
+  return options;
+}
+
 template <fault Planted>
 campaign_result judge(std::uint64_t packets = 3000) {
   return run_campaign(altered_impl<Planted>(), other_impl(), small_campaign(packets), {});
+}
+template <fault Planted>
+campaign_result judge(std::string_view protocol) {
+  return run_campaign(altered_impl<Planted>(), other_impl(), campaign_of(protocol, 3000), {});
+}
+
+walked_packet sctp_reply(std::uint8_t chunk) {
+  return {.ip = build::ipv4({}, build::sctp({.vtag = 1}, build::chunk({.type = chunk})))};
 }
 
 /// The first finding's field, and how short its list is.
@@ -112,11 +127,77 @@ TEST_CASE("two systems that agree have no difference, and a campaign reaches wha
   for (const finding& one : result.findings) FAIL(lanes_text(one, "locked_map", "spinlock"));
   CHECK(result.packets() == 50'000);
   CHECK(result.states.packets == episode_packets);
-  CHECK(result.seen.tcp_count() > 100);
-  CHECK(result.seen.tcp_count() <= coverage::tcp_cells_reachable);
+  CHECK(result.seen.count(tcp_cells) > 100);
+  CHECK(result.seen.count(tcp_cells) <= tcp_cells.reachable());
+  CHECK(result.seen.count(sctp_cells) > 100);
+  CHECK_FALSE(result.seen.has(dccp_cells));
   CHECK(result.seen.icmp_count() > 15);
   CHECK(result.seen.icmpv6_count() > 20);
   CHECK(result.seen.sysctl_count() == 3);
+  CHECK(result.sysctls_varied > 30);
+}
+
+TEST_CASE("walks reach every cell of SCTP's and DCCP's tables that can be reached, and no other") {
+  const auto seen_of = [](std::string_view protocol) {
+    campaign_options options = campaign_of(protocol, 60'000);
+    options.system.dccp = true;
+    options.is_always_deep = true;
+    const campaign_result result = run_campaign(plain_impl(), other_impl(), options, {});
+    for (const finding& one : result.findings) FAIL(lanes_text(one, "locked_map", "spinlock"));
+    return result.seen;
+  };
+  const coverage sctp = seen_of("sctp");
+  CHECK(sctp.missing(sctp_cells).empty());
+  CHECK(sctp.count(sctp_cells) == sctp_cells.reachable());
+  const coverage dccp = seen_of("dccp");
+  CHECK(dccp.missing(dccp_cells).empty());
+  CHECK(dccp.count(dccp_cells) == dccp_cells.reachable());
+}
+
+TEST_CASE("tables have as many cells as the trackers', less those that cannot be reached") {
+  CHECK(tcp_cells.size() == 120);
+  CHECK(tcp_cells.reachable() == 120 - 6);
+  CHECK(sctp_cells.size() == 198);
+  CHECK(sctp_cells.reachable() == 198 - 11 - 3);
+  CHECK(dccp_cells.size() == 160);
+  CHECK(dccp_cells.reachable() == 160 - 10);
+  std::set<std::string_view> keys;
+  for (const cell_table* const table : cell_tables()) {
+    CHECK(keys.insert(table->key).second);
+    CHECK(coverage({.dccp = true}).has(*table));
+    // What was not reached is named.
+    CHECK(coverage({.dccp = true}).missing(*table).size() == table->reachable());
+  }
+  CHECK_FALSE(coverage().has(dccp_cells));
+  CHECK(coverage().missing(dccp_cells).empty());
+  CHECK(coverage().missing(tcp_cells).back() == "reply none SYN_SENT2");
+  CHECK(coverage().missing(sctp_cells).front() == "original INIT NONE");
+}
+
+TEST_CASE("an SCTP chunk counts where the table judged it, and not where its tag was wrong") {
+  const walked_packet heartbeat_ack = sctp_reply(5);
+  const walked_packet error = sctp_reply(9);
+  conn entry;
+  entry.tuples[0] = tuple_of(*read_packet(error.ip)).value();
+  std::swap(entry.tuples[0].src.addr, entry.tuples[0].dst.addr);
+  std::swap(entry.tuples[0].src.id, entry.tuples[0].dst.id);
+  const auto counts = [&](const walked_packet& packet, sctp_state before, ctinfo info) {
+    entry.sctp = before;
+    seen_packet seen = {.packet = &packet, .about = tuple_of(*read_packet(packet.ip))};
+    seen.before = entry;
+    seen.our_skb.info = info;
+    coverage covered;
+    covered.note(seen);
+    return covered.count(sctp_cells) == 1;
+  };
+  CHECK(counts(error, sctp_state::established, ctinfo::established_reply));
+  CHECK_FALSE(counts(error, sctp_state::established, ctinfo::invalid));
+  CHECK(counts(error, sctp_state::heartbeat_sent, ctinfo::invalid));
+  CHECK_FALSE(counts(error, sctp_state::heartbeat_sent, ctinfo::established_reply));
+  CHECK(counts(heartbeat_ack, sctp_state::heartbeat_sent, ctinfo::established_reply));
+  CHECK_FALSE(counts(heartbeat_ack, sctp_state::heartbeat_sent, ctinfo::invalid));
+  const walked_packet data = sctp_reply(0);
+  CHECK_FALSE(counts(data, sctp_state::established, ctinfo::established_reply));
 }
 
 TEST_CASE("each planted fault is found, named by its field, and shrunk to a few packets") {
@@ -138,6 +219,12 @@ TEST_CASE("each planted fault is found, named by its field, and shrunk to a few 
   const found_text untold = first(judge<fault::untold>());
   CHECK(untold.field == "events");
   CHECK(untold.packets == 2);
+  const found_text chunk = first(judge<fault::wrong_chunk>("sctp"));
+  CHECK(chunk.field == "state");
+  CHECK(chunk.packets <= 5);
+  const found_text call = first(judge<fault::wrong_call>("gre"));
+  CHECK(call.field == "tuples");
+  CHECK(call.packets == 1);
   CHECK(judge<fault::none>().findings.empty());
 }
 
@@ -169,6 +256,11 @@ TEST_CASE("a packet concerns its own entry, an ICMP error that of the packet it 
                                          build::icmpv6({.type = 128, .id = 9}));
   CHECK(about(echo6)->src.id == 9);
   CHECK(icmp_type(*about(echo6)) == 128);
+  CHECK(about(build::ipv4({}, build::pptp({.call_id = 77})))->dst.id == 77);
+  CHECK(about(build::ipv4({}, build::gre(build::payload(8))))->dst.id == 0);
+  const build::bytes dccp = build::ipv4({}, build::dccp({.source_port = 1, .dest_port = 2}));
+  CHECK(about(dccp)->dst.id == 0);
+  CHECK(tuple_of(*read_packet(dccp), true)->dst.id == 2);
   CHECK_FALSE(about(build::ipv4({}, build::other(ipproto::tcp, build::payload(3)))));
   CHECK_FALSE(read_packet(build::raw({0x45, 0})));
 }

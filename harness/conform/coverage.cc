@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// Cells as an array of flags, numbered direction, kind, state.
+/// Sets of cells, a table each.
 #include "harness/conform/coverage.h"
 
 #include "harness/conform/packet_reading.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 
 namespace ct::harness::conform {
-namespace {
 
-constexpr std::array<std::string_view, coverage::tcp_kinds> kind_names =
-    {"syn", "synack", "fin", "ack", "rst", "none"};
-
-/// First match wins, as in the kernel.
-std::size_t kind_of(std::uint8_t flags) {
-  const auto has = [flags](unsigned bit) { return (flags & bit) != 0; };
-  if (has(0x04)) return 4;
-  if (has(0x02)) return has(0x10) ? 1 : 0;
-  if (has(0x01)) return 2;
-  return has(0x10) ? 3 : 5;
+coverage::coverage(const system_options& options) {
+  for (const cell_table* const table : cell_tables()) {
+    if (table->is_tracked(options)) cells_[table];
+  }
 }
-
-constexpr std::size_t cell(std::size_t direction, std::size_t kind, std::size_t state) {
-  return (direction * coverage::tcp_kinds + kind) * coverage::tcp_states + state;
-}
-
-}  // namespace
 
 void coverage::note(const seen_packet& seen) {
   const auto reading = read_packet(seen.packet->ip);
@@ -34,43 +20,43 @@ void coverage::note(const seen_packet& seen) {
   if (const auto type = icmp_type_of(*reading)) {
     (reading->l3num == l3num::ipv4 ? icmp_types_ : icmpv6_types_).insert(*type);
   }
-  const auto flags = tcp_flags_of(*reading);
-  if (!flags || !seen.about) return;
-  std::size_t direction = 0;
-  std::size_t state = 0;
-  if (seen.before) {
-    direction = same_flow(*seen.about, seen.before->tuples[0]) ? 0 : 1;
-    state = static_cast<std::size_t>(seen.before->tcp);
+  if (!seen.about) return;
+  for (auto& [table, reached] : cells_) {
+    const auto at = table->cell_of(seen, *reading);
+    if (at && at->state < table->states) reached.insert(*at);
   }
-  if (state < tcp_states) tcp_[cell(direction, kind_of(*flags), state)] = true;
 }
 
 void coverage::merge(const coverage& other) {
-  for (std::size_t i = 0; i < tcp_cells; ++i) tcp_[i] = tcp_[i] || other.tcp_[i];
+  for (const auto& [table, reached] : other.cells_) {
+    cells_[table].insert(reached.begin(), reached.end());
+  }
   icmp_types_.insert(other.icmp_types_.begin(), other.icmp_types_.end());
   icmpv6_types_.insert(other.icmpv6_types_.begin(), other.icmpv6_types_.end());
   sysctls_.insert(other.sysctls_.begin(), other.sysctls_.end());
 }
 
-std::size_t coverage::tcp_count() const {
-  return static_cast<std::size_t>(std::ranges::count(tcp_, true));
+std::size_t coverage::count(const cell_table& table) const {
+  const auto found = cells_.find(&table);
+  return found == cells_.end() ? 0 : found->second.size();
 }
 
-std::string coverage::missing_tcp() const {
-  std::string text;
-  for (std::size_t direction = 0; direction < 2; ++direction) {
-    for (std::size_t kind = 0; kind < tcp_kinds; ++kind) {
-      for (std::size_t state = direction; state < tcp_states; ++state) {  // reply, NONE: cannot be
-        if (tcp_[cell(direction, kind, state)]) continue;
-        text += fmt::format("{}{} {} {}",
-                            text.empty() ? "" : ", ",
-                            direction == 0 ? "original" : "reply",
-                            kind_names[kind],
-                            name(static_cast<tcp_state>(state)));
+std::vector<std::string> coverage::missing(const cell_table& table) const {
+  const auto found = cells_.find(&table);
+  if (found == cells_.end()) return {};
+  std::vector<std::string> names;
+  for (cell at; at.sender < table.senders.size(); ++at.sender) {
+    for (at.kind = 0; at.kind < table.kinds.size(); ++at.kind) {
+      for (at.state = 0; at.state < table.states; ++at.state) {
+        if (!table.is_reachable(at) || found->second.contains(at)) continue;
+        names.push_back(fmt::format("{} {} {}",
+                                    table.senders[at.sender],
+                                    table.kinds[at.kind],
+                                    table.state_name(at.state)));
       }
     }
   }
-  return text;
+  return names;
 }
 
 }  // namespace ct::harness::conform

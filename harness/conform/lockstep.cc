@@ -6,6 +6,7 @@
 #include "spec/events.h"
 #include "spec/jiffies.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -23,6 +24,9 @@ constexpr std::uint32_t status_compared =
 std::int32_t seconds_left(const conn& c) {
   return c.timeout_jiffies / static_cast<std::int32_t>(hz);
 }
+
+/// One table may show it while the other does not any more: SCTP has timeouts of 3 s.
+bool is_about_to_expire(const conn& c) { return seconds_left(c) < 1; }
 
 std::string tuple_text(const tuple& t) {
   return fmt::format("{} {}:{} > {}:{}",
@@ -56,7 +60,9 @@ constexpr std::array comparisons = {
         [](const conn& a, const conn& b) { return ((a.status ^ b.status) & status_compared) == 0; },
         [](const conn& c) { return fmt::format("{:#x}", c.status & status_compared); }},
     comparison{"state",
-               [](const conn& a, const conn& b) { return a.tcp == b.tcp && a.sctp == b.sctp; },
+               [](const conn& a, const conn& b) {
+                 return a.tcp == b.tcp && a.sctp == b.sctp && a.dccp == b.dccp;
+               },
                [](const conn& c) {
                  const bool is_sctp = c.tuples[0].dst.protonum == ipproto::sctp;
                  return std::string(is_sctp ? name(c.sctp) : name(c.tcp));
@@ -189,12 +195,22 @@ lockstep::lockstep(const impl& ours,
                    const system_options& options,
                    shared_clock clock)
     : clock_(std::move(clock)),
+      tracks_dccp_(options.dccp),
       ours_(ours.make(options)),
       theirs_(theirs.make(options)),
       our_cpu_(ours_->attach()),
       their_cpu_(theirs_->attach()) {}
 
 lockstep::~lockstep() = default;
+
+std::vector<sysctl> lockstep::sysctls() {
+  std::vector<sysctl> both = ours_->sysctls(0);
+  const std::vector<sysctl> theirs = theirs_->sysctls(0);
+  std::erase_if(both, [&theirs](const sysctl& one) {
+    return std::ranges::find(theirs, one.name, &sysctl::name) == theirs.end();
+  });
+  return both;
+}
 
 ip_conntrack_stat lockstep::sum(const ct_system& of) const {
   ip_conntrack_stat total;
@@ -222,7 +238,7 @@ seen_packet lockstep::pass(std::size_t index, const walked_packet& packet, bool 
   our_cpu_->advance(now);
   their_cpu_->advance(now);
   if (is_deep) {
-    if (const auto reading = read_packet(packet.ip)) seen.about = tuple_of(*reading);
+    if (const auto reading = read_packet(packet.ip)) seen.about = tuple_of(*reading, tracks_dccp_);
     if (seen.about) seen.before = our_cpu_->get(*seen.about, packet.zone_id);
   }
   our_cpu_->pass({&seen.our_skb, 1});
@@ -267,11 +283,13 @@ std::optional<difference> lockstep::compare_tables() {
   theirs_->dump(*their_cpu_, [&](const conn& c) { theirs.emplace(identity_of(c), c); });
   for (const auto& [who, entry] : ours) {
     const auto other = theirs.find(who);
+    if (other == theirs.end() && is_about_to_expire(entry)) continue;
     auto found = compare(std::optional(entry),
                          other == theirs.end() ? std::nullopt : std::optional(other->second));
     if (found) return found;
     theirs.erase(other);
   }
+  std::erase_if(theirs, [](const auto& one) { return is_about_to_expire(one.second); });
   if (theirs.empty()) return std::nullopt;
   return compare(std::nullopt, std::optional(theirs.begin()->second));
 }

@@ -87,7 +87,8 @@ class lockstep {
 
   /// Sets it in both; false, and nothing is changed, if one has no such sysctl.
   bool set_sysctl(std::string_view name, std::string_view value);
-  std::vector<sysctl> sysctls() { return ours_->sysctls(0); }
+  /// Those that both have; values are ours.
+  std::vector<sysctl> sysctls();
   /// Of the last run, pauses left out.
   double busy_s() const { return busy_s_; }
 
@@ -106,6 +107,7 @@ class lockstep {
   ip_conntrack_stat sum(const ct_system& of) const;
 
   shared_clock clock_;
+  bool tracks_dccp_;
   std::unique_ptr<ct_system> ours_;
   std::unique_ptr<ct_system> theirs_;
   std::unique_ptr<cpu> our_cpu_;

@@ -96,6 +96,10 @@ std::string_view protocol_name(std::uint8_t protonum) {
       return "sctp";
     case ipproto::udplite:
       return "udplite";
+    case ipproto::gre:
+      return "gre";
+    case ipproto::dccp:
+      return "dccp";
     default:
       return "";
   }
@@ -122,6 +126,22 @@ std::string tcp_text(view l4) {
   return text + fmt::format(" len {}", l4.size() - header);
 }
 
+/// Tag and chunks, each with its flags and the length that it says it has.
+std::string sctp_text(view l4) {
+  constexpr std::size_t header_bytes = 12;
+  if (l4.size() < header_bytes) return " (header cut)";
+  std::string text = fmt::format(" vtag {:#x}", u32(l4, 4));
+  std::size_t at = header_bytes;
+  for (int shown = 0; at + 4 <= l4.size() && shown < 4; ++shown) {
+    text +=
+        fmt::format(", chunk {} flags {} length {}", u8(l4, at), u8(l4, at + 1), u16(l4, at + 2));
+    const bool is_init = (u8(l4, at) == 1 || u8(l4, at) == 2) && at + 8 <= l4.size();
+    if (is_init) text += fmt::format(" tag {:#x}", u32(l4, at + 4));
+    at += (u16(l4, at + 2) + 3UL) / 4 * 4;
+  }
+  return text + fmt::format(", {} bytes", l4.size());
+}
+
 bool is_padding(view options) {
   return std::ranges::all_of(options, [](std::byte b) { return b == std::byte{1}; });
 }
@@ -145,8 +165,8 @@ std::optional<packet_reading> read_packet(view ip) {
   return std::nullopt;
 }
 
-std::optional<tuple> tuple_of(const packet_reading& packet) {
-  if (const auto inner = quoted(packet)) return tuple_of(*inner);
+std::optional<tuple> tuple_of(const packet_reading& packet, bool tracks_dccp) {
+  if (const auto inner = quoted(packet)) return tuple_of(*inner, tracks_dccp);
   if (packet.is_later_fragment) return std::nullopt;
   tuple t;
   t.src.l3num = packet.l3num;
@@ -154,7 +174,7 @@ std::optional<tuple> tuple_of(const packet_reading& packet) {
   t.dst.addr = packet.dst;
   t.dst.protonum = packet.protonum;
   const view l4 = packet.l4;
-  if (has_ports(packet.protonum)) {
+  if (has_ports(packet.protonum) || (tracks_dccp && packet.protonum == ipproto::dccp)) {
     if (l4.size() < 4) return std::nullopt;
     t.src.id = static_cast<std::uint16_t>(u16(l4, 0));
     t.dst.id = static_cast<std::uint16_t>(u16(l4, 2));
@@ -162,6 +182,8 @@ std::optional<tuple> tuple_of(const packet_reading& packet) {
     if (l4.size() < 8) return std::nullopt;
     t.src.id = static_cast<std::uint16_t>(u16(l4, 4));
     t.dst.id = static_cast<std::uint16_t>(u16(l4, 0));
+  } else if (packet.protonum == ipproto::gre && l4.size() >= 8 && (u8(l4, 1) & 7) == 1) {
+    t.dst.id = static_cast<std::uint16_t>(u16(l4, 6));
   }
   return t;
 }
@@ -174,6 +196,20 @@ std::optional<std::uint8_t> icmp_type_of(const packet_reading& packet) {
 std::optional<std::uint8_t> tcp_flags_of(const packet_reading& packet) {
   if (packet.protonum != ipproto::tcp || packet.l4.size() < 20) return std::nullopt;
   return static_cast<std::uint8_t>(u8(packet.l4, 13));
+}
+
+std::optional<std::uint8_t> sctp_chunk_of(const packet_reading& packet) {
+  constexpr std::size_t header_bytes = 12;
+  const bool is_there = packet.l4.size() >= header_bytes + 4 && !packet.is_fragment;
+  if (packet.protonum != ipproto::sctp || !is_there) return std::nullopt;
+  return static_cast<std::uint8_t>(u8(packet.l4, header_bytes));
+}
+
+std::optional<std::uint8_t> dccp_type_of(const packet_reading& packet) {
+  if (packet.protonum != ipproto::dccp || packet.l4.size() < 12) return std::nullopt;
+  const bool is_extended = (u8(packet.l4, 8) & 1) != 0;
+  if (is_extended && packet.l4.size() < 16) return std::nullopt;
+  return static_cast<std::uint8_t>(u8(packet.l4, 8) >> 1 & 15);
 }
 
 std::vector<address> addresses_of(view ip) {
@@ -222,11 +258,22 @@ std::string describe(view ip) {
     if (is_error(*packet, u8(l4, 0))) return text + fmt::format(" quoting {} bytes", l4.size() - 8);
     return text + fmt::format(" id {} len {}", u16(l4, 4), l4.size());
   }
+  if (packet->protonum == ipproto::gre && l4.size() >= 8) {
+    return fmt::format(
+        "{} > {} gre flags and version {:#06x} protocol {:#06x} then {:#010x} len {}",
+        src,
+        dst,
+        u16(l4, 0),
+        u16(l4, 2),
+        u32(l4, 4),
+        l4.size());
+  }
   if (!has_ports(packet->protonum) || l4.size() < 4) {
     return fmt::format("{} > {} {} len {}", src, dst, protocol, l4.size());
   }
   std::string text = fmt::format("{}:{} > {}:{} {}", src, u16(l4, 0), dst, u16(l4, 2), protocol);
   if (packet->protonum == ipproto::tcp) return text + tcp_text(l4);
+  if (packet->protonum == ipproto::sctp) return text + sctp_text(l4);
   return text +
          (l4.size() < 8 ? " (header cut)" : fmt::format(" length {} of {}", u16(l4, 4), l4.size()));
 }

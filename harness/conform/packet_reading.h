@@ -32,13 +32,17 @@ struct packet_reading {
 std::optional<packet_reading> read_packet(std::span<const std::byte> ip);
 
 /// The tuple whose entry this packet concerns: its own, or for an ICMP error that of the packet
-/// which it quotes.
-std::optional<tuple> tuple_of(const packet_reading& packet);
+/// which it quotes. DCCP has ports in it where it is tracked; GRE of version 1 a call id.
+std::optional<tuple> tuple_of(const packet_reading& packet, bool tracks_dccp = false);
 
 /// The ICMP type, if it is one.
 std::optional<std::uint8_t> icmp_type_of(const packet_reading& packet);
 /// The flags of a TCP header, if it is there.
 std::optional<std::uint8_t> tcp_flags_of(const packet_reading& packet);
+/// The type of an SCTP packet's first chunk, if it is there.
+std::optional<std::uint8_t> sctp_chunk_of(const packet_reading& packet);
+/// The type of a DCCP packet, if its header is there.
+std::optional<std::uint8_t> dccp_type_of(const packet_reading& packet);
 
 /// Every address that the packet names, quoted ones too.
 std::vector<address> addresses_of(std::span<const std::byte> ip);

@@ -34,6 +34,7 @@ inline void show_state(const nf_conn& ct, conn& c) {
       // Where DCCP is generic nobody writes it: NONE.
       const std::lock_guard guard(ct.lock);
       c.dccp = ct.proto.dccp.state;
+      c.dccp_client = ct.proto.dccp.client;
       break;
     }
     default:
