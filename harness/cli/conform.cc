@@ -154,6 +154,8 @@ void print_finding(const conform::finding& one,
   for (const sysctl_setting& s : one.settings)
     settings += fmt::format(" --sysctl {}={}", s.name, s.value);
   if (!settings.empty()) fmt::print("  with{}\n", settings);
+  // Those of a capture are not verified unless it is asked for; these may be wrong on purpose.
+  if (one.capture.empty()) settings += " --sysctl nf_conntrack_checksum=1";
   fmt::print("{}", conform::lanes_text(one, judged.name, "linux"));
   const bool has_pause = std::ranges::any_of(one.packets, [](const conform::walked_packet& p) {
     return p.pause_ms != 0;
