@@ -314,4 +314,50 @@ TEST_CASE("every known difference has its row in the document, and the document 
   CHECK(known.size() <= explanations_max);
 }
 
+TEST_CASE("the row of the tick covers that border, and nothing beside it") {
+  const auto covered = [](std::uint8_t flags, std::uint32_t our_s, std::uint32_t their_s) {
+    const walked_packet packet = {.ip = build::ipv4({}, build::tcp({.flags = flags}))};
+    conn ours;
+    ours.timeout_jiffies = static_cast<std::int32_t>(seconds(our_s));
+    conn theirs;
+    theirs.timeout_jiffies = static_cast<std::int32_t>(seconds(their_s));
+    const difference found = {.field = "timeout",
+                              .ours = {},
+                              .theirs = {},
+                              .our_entry = ours,
+                              .their_entry = theirs};
+    return explain(found, &packet) != nullptr;
+  };
+  constexpr std::uint8_t fin_ack = 0x11;
+  constexpr std::uint8_t rst = 0x04;
+  constexpr std::uint8_t ack = 0x10;
+  CHECK(covered(fin_ack, 40, 119));
+  CHECK(covered(rst, 120, 40));
+  CHECK_FALSE(covered(ack, 40, 119));
+  CHECK_FALSE(covered(rst, 40, 121));
+  CHECK_FALSE(covered(rst, 40, 117));
+  CHECK_FALSE(covered(rst, 118, 119));
+
+  const walked_packet packet = {.ip = build::ipv4({}, build::tcp({.flags = rst}))};
+  difference other = {.field = "status",
+                      .ours = {},
+                      .theirs = {},
+                      .our_entry = conn{},
+                      .their_entry = conn{}};
+  other.our_entry->timeout_jiffies = static_cast<std::int32_t>(seconds(40));
+  other.their_entry->timeout_jiffies = static_cast<std::int32_t>(seconds(119));
+  CHECK(explain(other, &packet) == nullptr);
+  other.field = "timeout";
+  CHECK(explain(other, &packet) != nullptr);
+  CHECK(explain(other, nullptr) == nullptr);
+  other.our_entry->tcp = tcp_state::time_wait;
+  other.their_entry->tcp = tcp_state::time_wait;
+  CHECK(explain(other, nullptr) != nullptr);
+  other.their_entry->timeout_jiffies = static_cast<std::int32_t>(seconds(109));
+  CHECK(explain(other, nullptr) == nullptr);
+  other.their_entry->timeout_jiffies = static_cast<std::int32_t>(seconds(119));
+  other.their_info = ctinfo::established;
+  CHECK(explain(other, &packet) == nullptr);
+}
+
 }  // namespace ct::harness::conform
