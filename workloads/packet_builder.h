@@ -190,7 +190,7 @@ inline layer4 dccp(dccp_fields f, const bytes& data = {}) {
   put16(out, 2, f.dest_port);
   put8(out, 4, static_cast<unsigned>(out.size() / 4));  // data offset
   put8(out, 5, f.coverage);
-  put8(out, 8, f.type << 1 | 1U);
+  put8(out, 8, 2U * f.type + 1);
   put16(out, 10, static_cast<unsigned>(f.seq >> 32));
   put32(out, 12, static_cast<std::uint32_t>(f.seq));
   if (has_ack) put16(out, 18, static_cast<unsigned>(f.ack >> 32));

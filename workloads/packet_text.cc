@@ -169,7 +169,7 @@ bool read_payload(word_reader& words, const std::string& field, description& d) 
   } else if (field == "cut") {
     d.cut_at = words.number<std::size_t>("a count of bytes", payload_max);
   } else if (field == "part") {
-    d.part.emplace();
+    d.part = description::byte_range{};
     d.part->begin = words.number<std::size_t>("where the part begins", payload_max);
     d.part->end = words.number<std::size_t>("where the part ends", payload_max);
     if (d.part->begin % 8 != 0) throw text_error("a part begins at a multiple of 8");

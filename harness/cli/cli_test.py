@@ -117,6 +117,50 @@ class Listing(Cli):
             self.assertRegex(line, r"^(ok|no) ")
 
 
+class Fuzz(Cli):
+    def test_a_corpus_is_replayed_without_libfuzzer(self):
+        text = self.good("fuzz", "--target", "helper", "workloads/fuzz/helper", "--impl", "rcu,spinlock",
+                         "--json", self.path("f.json"))
+        self.assertRegex(text.splitlines()[-1], r"^no finding: [\d,]+ inputs replayed$")
+        with open(self.path("f.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual(result["figures"]["target"], "helper")
+        self.assertGreater(result["figures"]["executions"], 20)
+
+    def test_what_is_missing_is_named(self):
+        self.assertIn("did you mean tracker?", self.refused("fuzz", "--target", "trackr"))
+        self.assertIn("cmake --workflow --preset fuzz",
+                      self.refused("fuzz", "--target", "packet", "--program", "/nonexistent"))
+        self.assertIn("/nonexistent", self.refused("fuzz", "--target", "packet", "/nonexistent"))
+        self.assertIn("tracks", self.refused("fuzz", "--target", "packet", "--impl", "noop",
+                                             "workloads/fuzz/packet"))
+        self.assertIn("without --impl", self.refused("fuzz", "--target", "packet", "--impl", "rcu"))
+        self.assertRegex(self.good("list"), r"(?m)^  tracker ")
+
+    def test_the_progress_and_the_finding_of_a_search_are_read(self):
+        program = self.file("fuzzer", b"""#!/bin/sh
+printf '#2\\tINITED cov: 7 ft: 8 corp: 1/1b exec/s: 0 rss: 44Mb\\n' >&2
+printf '#20\\tNEW    cov: 9 ft: 12 corp: 3/5b lim: 4 exec/s: 9 rss: 44Mb\\n' >&2
+case "$*" in *seed=2*)
+  echo 'ctbench_fuzz: finding: packet: planted' >&2
+  echo "artifact_prefix='x'; Test unit written to x/packet-crash-1" >&2
+  exit 77
+esac
+""")
+        pathlib.Path(program).chmod(0o755)
+        call = ["fuzz", "--target", "packet", "--program", program, "--corpus", self.path("corpus"),
+                "--findings", self.path("findings"), "--json", self.path("f.json")]
+        self.assertIn("no finding: 20 executions", self.good(*call))
+        done = ctbench(*call, "--seed", "2")
+        self.assertEqual(done.returncode, 1, done.stderr.decode())
+        self.assertIn("FINDING ctbench_fuzz: finding: packet: planted", done.stdout.decode())
+        self.assertIn("--target=packet x/packet-crash-1", done.stdout.decode())
+        with open(self.path("f.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual((result["figures"]["edges"], result["figures"]["findings"]), (9, 1))
+        self.assertTrue(pathlib.Path(self.path("findings"), "packet.log").read_text(encoding="utf-8"))
+
+
 class Replay(Cli):
     def test_all_agree_on_every_capture_of_the_project(self):
         captures = sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("workloads/traces/*.pcap*"))

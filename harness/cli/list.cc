@@ -2,6 +2,7 @@
 /// `ctbench list`: which implementations, verbs and sysctls are there?
 #include "harness/cli/sysctl_option.h"
 #include "harness/cli/verb.h"
+#include "harness/fuzz/target.h"
 #include "spec/fault.h"
 
 #include <algorithm>
@@ -60,10 +61,17 @@ outcome list(const context& what) {
     fmt::print("  {:<{}}  {}\n", one.name, width, one.what);
     fault_rows.push_back({{"name", one.name}, {"what", one.what}, {"from", one.from}});
   }
+  fmt::print("\nfuzz targets (ctbench fuzz --target NAME)\n");
+  nlohmann::json target_names = nlohmann::json::array();
+  for (const fuzz::target& one : fuzz::targets()) {
+    fmt::print("  {:<{}}  {}\n", one.name, width, one.question);
+    target_names.push_back(one.name);
+  }
   fmt::print("\n");
   found.figures = {{"implementations", shown.size()},
                    {"verbs", verb_names},
-                   {"faults", fault_rows}};
+                   {"faults", fault_rows},
+                   {"fuzz_targets", target_names}};
   found.verdict = fmt::format("{} implementation{}, {} verbs",
                               shown.size(),
                               shown.size() == 1 ? "" : "s",

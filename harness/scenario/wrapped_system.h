@@ -91,6 +91,7 @@ class wrapped_cpu final : public ct::cpu {
   }
   void pass(std::span<skb> packets) noexcept override {
     for (skb& s : packets) {
+      if (s.jiffies64 > system_.jiffies64()) advance(s.jiffies64);
       in({&s, 1});
       confirm({&s, 1});
       inner_->free_skb({&s, 1});

@@ -171,9 +171,11 @@ class conntrack {
   netns& net(netns_id id);
   template <class Visit>
   void for_each_netns(Visit&& visit) const {
-    for (const auto& slot : nets_) {
+    // acquire: pairs with the release in net(): the slots ahead of it are seen.
+    const std::size_t end = nets_end_.load(std::memory_order_acquire);
+    for (std::size_t id = 0; id < end; ++id) {
       // acquire: pairs with the exchange in net().
-      if (const netns* const n = slot.load(std::memory_order_acquire)) visit(*n);
+      if (const netns* const n = nets_[id].load(std::memory_order_acquire)) visit(*n);
     }
   }
   /// Calls `visit(entry)` for each confirmed tuplehash of that direction, with a reference held
@@ -242,7 +244,8 @@ class conntrack {
   // Atomic.
   std::atomic<std::uint64_t> clock_{initial_jiffies};
   std::array<std::atomic<netns*>, netns_max>
-      nets_{};  // [id], made on first use, kept until the end
+      nets_{};                            // [id], made on first use, kept until the end
+  std::atomic<std::size_t> nets_end_{0};  // no netns has a number from here on
   event_channel::listener_count listening_{0};
   std::atomic<std::uint64_t> gc_due_{initial_jiffies + hz};
   std::atomic<bool> early_drop_wanted_{false};  // no room was made near a bucket: gc_worker may

@@ -100,6 +100,13 @@ netns& conntrack<Table>::net(netns_id id) {
                                    made.get(),
                                    std::memory_order_acq_rel,
                                    std::memory_order_acquire)) {
+    std::size_t end = nets_end_.load(std::memory_order_relaxed);  // relaxed: the exchange decides
+    // release: pairs with the acquire in for_each_netns(); relaxed where it failed: as above.
+    while (end <= id % netns_max && !nets_end_.compare_exchange_weak(end,
+                                                                     id % netns_max + 1,
+                                                                     std::memory_order_release,
+                                                                     std::memory_order_relaxed)) {
+    }
     return *made.release();
   }
   return *other;
