@@ -156,17 +156,19 @@ def third_party_header(tree):
 
 
 @rule(
-    good=[{"impls/core/a.h": "", "harness/check/common_history.h": ""}],
+    good=[{"impls/core/a.h": "", "harness/check/common_history.h": "", "workloads/fuzz/helper/0a1b": ""}],
     bad=[
         ("impls/util/a.h:1", {"impls/util/a.h": ""}),
+        ("workloads/helper/a.h:1", {"workloads/helper/a.h": ""}),
         ("harness/common/b/a.h:1", {"harness/common/b/a.h": ""}),
         ("docs/misc/a.md:1", {"docs/misc/a.md": ""}),
     ],
 )
 def folder_name(tree):
-    """No folder is named after nothing: util, common, misc, helpers."""
+    """No folder is named after nothing: util, common, misc, helpers. The corpus of the fuzz target `helper`,
+    conntrack's word, is named after that."""
     for path in sorted(tree.files):
-        for folder in path.split("/")[:-1]:
+        for folder in path.removeprefix("workloads/fuzz/helper/").split("/")[:-1]:
             if folder in ("util", "utils", "common", "misc", "helper", "helpers"):
                 yield at(path, 1, f"the folder {folder}/ says nothing of what is in it",
                          "name the subject, or put the file beside its only user")
