@@ -7,6 +7,7 @@
 #include "workloads/packet_builder.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace ct::harness::conform {
@@ -41,8 +42,26 @@ std::size_t ip_bytes(view ip) {
   return ip.size();
 }
 
-void fill_in_checksum(workloads::walked_packet& packet) {
-  build::bytes& ip = packet.ip;
+/// 127/8, which a router does not forward, becomes 126/8; in the packet that an ICMP error quotes
+/// too.
+void move_loopback(std::span<std::byte> ip) {
+  constexpr std::byte loopback{127};
+  if (ip.size() < 20 || std::to_integer<unsigned>(ip[0]) >> 4 != 4) return;
+  for (const std::size_t at : {12U, 16U}) {
+    if (ip[at] == loopback) ip[at] = std::byte{126};
+  }
+  constexpr std::byte icmp{1};
+  constexpr std::array errors = {std::byte{3},
+                                 std::byte{4},
+                                 std::byte{5},
+                                 std::byte{11},
+                                 std::byte{12}};
+  const std::size_t header = (std::to_integer<unsigned>(ip[0]) & 15U) * 4;
+  if (ip[9] != icmp || header + 8 > ip.size()) return;
+  if (std::ranges::find(errors, ip[header]) != errors.end()) move_loopback(ip.subspan(header + 8));
+}
+
+void fill_in_checksum(build::bytes& ip) {
   if (ip.size() < 20 || std::to_integer<unsigned>(ip[0]) >> 4 != 4) return;
   const std::size_t header = (std::to_integer<unsigned>(ip[0]) & 15U) * 4;
   if (header < 20 || header > ip.size()) return;
@@ -79,15 +98,15 @@ captured_list read_capture(const std::string& path, bool keeps_gaps) {
     for (const workloads::captured_packet& one : batch) {
       const auto offset = ip_offset(one.frame, from.link());
       const view ip = offset ? one.frame.subspan(*offset) : view{};
-      if (!offset || ip.empty() || !is_forwarded(ip)) {
+      walked_packet packet = {.ip = build::bytes(ip.begin(), ip.end())};
+      move_loopback(packet.ip);
+      if (!offset || ip.empty() || !is_forwarded(packet.ip)) {
         ++list.left_out;
         continue;
       }
-      walked_packet packet;
       const std::size_t on_wire = one.wire_bytes - *offset;
-      packet.ip.assign(ip.begin(), ip.end());
       packet.ip.resize(std::max(ip.size(), std::min(ip_bytes(ip), on_wire)));
-      fill_in_checksum(packet);
+      fill_in_checksum(packet.ip);
       const std::int64_t gap_ms = (one.time_ns - last_ns) / ns_per_ms;
       if (keeps_gaps && !list.packets.empty() && gap_ms >= gap_ms_min) {
         packet.pause_ms = static_cast<std::uint32_t>(std::min(gap_ms, gap_ms_max));

@@ -300,6 +300,28 @@ TEST_CASE("a saved list is read again as it was, link layers are taken off") {
       ip_offset(build::raw({2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 6}), link_type::ethernet));
 }
 
+TEST_CASE("a capture of the loopback device is sent from other addresses, what errors quote too") {
+  const build::bytes sent = build::ipv4({.src = "127.0.0.1", .dst = "127.0.0.2"}, build::udp({}));
+  const build::bytes error =
+      build::ipv4({.src = "10.0.0.9", .dst = "127.0.0.1"}, build::icmp({.type = 3}, sent));
+  const build::bytes query =
+      build::ipv4({.src = "10.0.0.9", .dst = "10.0.0.8"}, build::icmp({.type = 8}, sent));
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("ctbench-conform-lo-" + std::to_string(getpid()) + ".pcap");
+  std::ofstream(path, std::ios::binary)
+      << pcap_of(std::vector<walked_packet>{{.ip = sent}, {.ip = error}, {.ip = query}});
+  const captured_list read = read_capture(path.string(), false);
+  std::filesystem::remove(path);
+  REQUIRE(read.packets.size() == 3);
+  CHECK(read.left_out == 0);
+  const build::bytes& moved = read.packets[0].ip;
+  CHECK(build::checksum_fold(build::checksum_add(0, std::span(moved).first(20))) == 0);
+  CHECK(text_of(read_packet(moved)->src, l3num::ipv4) == "126.0.0.1");
+  CHECK(text_of(read_packet(moved)->dst, l3num::ipv4) == "126.0.0.2");
+  CHECK(tuple_of(*read_packet(read.packets[1].ip)) == tuple_of(*read_packet(moved)));
+  CHECK(read.packets[2].ip == query);
+}
+
 TEST_CASE("every known difference has its row in the document, and the document no other") {
   std::ifstream file(CT_DIFFERENCES);
   REQUIRE(file);
