@@ -342,7 +342,7 @@ std::vector<input_bytes> helper_seeds(std::span<const std::string>) {
     const std::string_view text = texts[i % texts.size()];
     const bool is_servers = text[0] >= '0' && text[0] <= '9';
     input_writer out;
-    out.u8(i / texts.size() | (i % 2 == 0 ? has_events : has_acct));
+    out.u8(static_cast<unsigned>(i / texts.size()) | (i % 2 == 0 ? has_events : has_acct));
     for (int times = 0; times < 2; ++times) {
       out.u8(is_servers ? 1 : 0).u8(static_cast<unsigned>(text.size())).bytes(bytes_of(text));
       out.u8(10).u8(2);
