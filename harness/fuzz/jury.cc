@@ -47,6 +47,18 @@ void jury::add(skb packet, std::span<const std::byte> frame) {
   queued_.push_back(std::move(packet));
 }
 
+void jury::wait(std::uint64_t jiffies) {
+  now_ += jiffies;
+  waited_ += jiffies;
+  if (waited_ < waited_max) return;
+  waited_ = 0;
+  flush();
+  for (juror& one : jurors_) {
+    one.on->advance(now_);
+    count_at_rest(*one.system, *one.on);
+  }
+}
+
 void jury::flush() {
   if (queued_.empty() || has_finding()) return;
   for (juror& one : jurors_) {

@@ -19,6 +19,7 @@
 #include "harness/fuzz/laws.h"
 #include "harness/replay/event_comparison.h"
 #include "spec/ct_system.h"
+#include "spec/jiffies.h"
 
 #include <cstdint>
 #include <functional>
@@ -40,7 +41,7 @@ class jury {
 
   std::uint64_t now() const { return now_; }
   /// The clock of the packets to come.
-  void wait(std::uint64_t jiffies) { now_ += jiffies; }
+  void wait(std::uint64_t jiffies);
   /// A packet that arrives now. It is passed with the next flush; its frame is copied.
   void add(skb packet, std::span<const std::byte> frame);
   void flush();
@@ -63,6 +64,9 @@ class jury {
   std::string finish();
 
  private:
+  /// A deadline of 32 bits is misread half of their range behind it: gc_worker comes by before.
+  static constexpr std::uint64_t waited_max = seconds(20 * 86'400);
+
   struct juror {
     explicit juror(court::member& is) : which(is.which), system(is.system.get()), on(is.on.get()) {}
 
@@ -89,6 +93,7 @@ class jury {
   court& from_;
   const bool is_ftp_loose_;
   std::uint64_t now_ = 0;
+  std::uint64_t waited_ = 0;  // since gc_worker ran
   std::vector<juror> jurors_;
   std::vector<std::unique_ptr<std::byte[]>> frames_;
   std::vector<skb> queued_;

@@ -2,12 +2,12 @@
 /// What must hold of a table and its counters whatever packets made them.
 ///
 /// Of each entry: its protocol's state exists; it expires within the longest timeout that its
-/// protocol has; what is ASSURED has had a reply; it counted no packet and no byte that it was not
-/// given. Of the counters: every packet that went on INVALID was counted, once. Of expectations:
-/// within the limit of their class, of a living master, from the other side, to the one that
-/// offered, until their policy's timeout. Source: nf_conntrack_proto_*.c, nf_conntrack_expect.c,
-/// nf_conntrack_ftp.c, Linux 6.18. Limits: entries made by packets alone (no requests, no timeout
-/// policies, no NAT).
+/// protocol has; what is ASSURED has had a reply (but in SCTP, see the kernel's loop over chunks);
+/// it counted no packet and no byte that it was not given. Of the counters: every packet that went
+/// on INVALID was counted, once. Of expectations: within the limit of their class, of a living
+/// master, from the other side, to the one that offered, until their policy's timeout. Source:
+/// nf_conntrack_proto_*.c, nf_conntrack_expect.c, nf_conntrack_ftp.c, Linux 6.18. Limits: entries
+/// made by packets alone (no requests, no timeout policies, no NAT).
 #pragma once
 
 #include "spec/ct_system.h"

@@ -305,6 +305,14 @@ TEST_CASE("what the first chunks of an INVALID packet did stays done") {
   CHECK(f.send({o, server_tag}, both(one(type::shutdown), one(type::abort, 1))) == track::invalid);
   CHECK(f.state() == sctp_state::shutdown_sent);
   CHECK(f.flow.left() == seconds(210));
+
+  // ASSURED too, ahead of any reply that was taken; seen so on a live 6.18.44.
+  sctp_flow g = in_state(sctp_state::heartbeat_sent);
+  CHECK(g.send({r, client_tag}, both(one(type::heartbeat_ack), one(type::abort, 1))) ==
+        track::invalid);
+  CHECK(g.state() == sctp_state::established);
+  CHECK(g.flow.ct.has(status::assured));
+  CHECK_FALSE(g.flow.ct.has(status::seen_reply));
 }
 
 TEST_CASE("a header or INIT that is cut is INVALID, and never read behind its end") {
