@@ -294,6 +294,22 @@ TEST_CASE("who talks to himself from the port that he talks to is found from the
   planted = {};
 }
 
+TEST_CASE("a reply of SCTP that assures and then turns INVALID breaks no law") {
+  // HEARTBEAT; HEARTBEAT_ACK and, in the same packet, an ABORT that reflects a wrong tag.
+  const input_bytes input = bytes_of({1, 0, 0, 0, 4, 0, 1, 4, 5, 0, 6, 1});
+  court all(implementations());
+  CHECK(the("tracker").run(all, input) == "");
+  // What the input reaches: other protocols may not show it.
+  planted = hooks{.shown = [](conn& c) {
+    const bool is_odd = c.has(status::assured) && !c.has(status::seen_reply);
+    if (is_odd) c.tuples[0].dst.protonum = ipproto::udp;
+    if (is_odd) c.sctp = sctp_state::none;
+  }};
+  court alone(std::vector<impl>{altered()});
+  CHECK_THAT(the("tracker").run(alone, input), Catch::Contains("ASSURED and has had no reply"));
+  planted = {};
+}
+
 TEST_CASE("an input has the same outcome whatever ran before it, and none is too short") {
   court alone(std::vector<impl>{sound()});
   for (const target& one : targets()) {
