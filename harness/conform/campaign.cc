@@ -16,6 +16,7 @@
 #include <numeric>
 #include <set>
 #include <thread>
+#include <utility>
 
 namespace ct::harness::conform {
 namespace {
@@ -66,15 +67,19 @@ std::vector<sysctl> varied_of(const std::vector<sysctl>& all, const campaign_opt
   return varied;
 }
 
+/// Of every second episode, in turn: so that few episodes vary all of them.
 std::vector<sysctl_setting> settings_of(std::vector<sysctl> varied,
                                         const campaign_options& options,
                                         std::uint64_t episode) {
   if (episode % 2 == 0) return {};
+  random_source order(options.seed);
+  for (std::size_t i = varied.size(); i > 1; --i) {
+    std::swap(varied[i - 1], varied[order.below(static_cast<std::uint32_t>(i))]);
+  }
   random_source random(seed_of(options.seed, ~episode));
   std::vector<sysctl_setting> chosen;
-  for (std::size_t i = 0; i < settings_an_episode && !varied.empty(); ++i) {
-    const sysctl one = varied[random.below(static_cast<std::uint32_t>(varied.size()))];
-    std::erase_if(varied, [&one](const sysctl& other) { return other.name == one.name; });
+  for (std::size_t i = 0; i < std::min(settings_an_episode, varied.size()); ++i) {
+    const sysctl& one = varied[(episode / 2 * settings_an_episode + i) % varied.size()];
     chosen.push_back(
         {.name = std::string(one.name), .value = std::to_string(other_value(one, random))});
   }
