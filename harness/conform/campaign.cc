@@ -10,11 +10,9 @@
 #include "spec/random.h"
 
 #include <algorithm>
-#include <atomic>
 #include <exception>
 #include <mutex>
 #include <numeric>
-#include <set>
 #include <thread>
 #include <utility>
 

@@ -17,7 +17,7 @@
 
 namespace ct::core {
 
-/// The same of a packet that has to be verified; is_checksum_right() asks first.
+/// What is_checksum_right() below asks of a packet that has to be verified.
 [[nodiscard]] bool is_sum_right(const packet& pkt, std::uint8_t summed_protonum) noexcept;
 
 /// Of layer 4, and the pseudo-header with that protocol number.

@@ -171,8 +171,8 @@ class conntrack {
   netns& net(netns_id id);
   template <class Visit>
   void for_each_netns(Visit&& visit) const {
-    // acquire: pairs with the release in net(): the slots ahead of it are seen.
-    const std::size_t end = nets_end_.load(std::memory_order_acquire);
+    // relaxed: it was raised ahead of every netns that this thread knows of.
+    const std::size_t end = nets_end_.load(std::memory_order_relaxed);
     for (std::size_t id = 0; id < end; ++id) {
       // acquire: pairs with the exchange in net().
       if (const netns* const n = nets_[id].load(std::memory_order_acquire)) visit(*n);

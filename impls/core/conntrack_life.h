@@ -94,19 +94,18 @@ netns& conntrack<Table>::net(netns_id id) {
   const auto mix =
       static_cast<std::uint32_t>(random_source(options_.seed ^ ~std::uint64_t{id}).next());
   auto made = std::make_unique<netns>(id, mix, defaults_, listening_);
+  // Ahead of the netns: whoever finds it also sees that it is to be visited.
+  std::size_t end = nets_end_.load(std::memory_order_relaxed);  // relaxed: only grows
+  // relaxed: the exchange below publishes it too.
+  while (end <= id % netns_max &&
+         !nets_end_.compare_exchange_weak(end, id % netns_max + 1, std::memory_order_relaxed)) {
+  }
   netns* other = nullptr;
   // release: publishes the netns; acquire: sees the one that came first.
   if (slot.compare_exchange_strong(other,
                                    made.get(),
                                    std::memory_order_acq_rel,
                                    std::memory_order_acquire)) {
-    std::size_t end = nets_end_.load(std::memory_order_relaxed);  // relaxed: the exchange decides
-    // release: pairs with the acquire in for_each_netns(); relaxed where it failed: as above.
-    while (end <= id % netns_max && !nets_end_.compare_exchange_weak(end,
-                                                                     id % netns_max + 1,
-                                                                     std::memory_order_release,
-                                                                     std::memory_order_relaxed)) {
-    }
     return *made.release();
   }
   return *other;
