@@ -122,6 +122,14 @@ struct calls<Function, bool (M::*)(State&, Arguments...) const> {
   }
 };
 
+/// Wraps a member function `bool name(const state&) const` as invariant<M>::holds.
+template <auto Function, class Type = decltype(Function)>
+struct holds;
+template <auto Function, class M, class State>
+struct holds<Function, bool (M::*)(State&) const> {
+  static bool in(const M& machine, State& s) { return (machine.*Function)(s); }
+};
+
 template <class M>
 concept machine = std::constructible_from<M, const configuration&> &&
     std::is_trivially_copyable_v<typename M::state> &&
