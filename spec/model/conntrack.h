@@ -212,6 +212,7 @@ class basic_conntrack {
   // What else goes on.
   bool tick(state&, index_t ticks) const;
   bool gc_visit(state&, index_t p, index_t e) const;
+  bool gc_drop(state&, index_t p, index_t e) const;
   bool redeliver(state&, index_t e) const;
   bool stall(state&) const;
   bool recover(state&) const;

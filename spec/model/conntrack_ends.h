@@ -156,6 +156,16 @@ bool basic_conntrack<Room>::gc_visit(state& s, index_t p, index_t e) const {
 }
 
 template <class Room>
+bool basic_conntrack<Room>::gc_drop(state& s, index_t p, index_t e) const {
+  const entry_state& entry = s.entry[e];
+  if (!is_idle_for(s, p, may_.gc) || !may_.early_drop) return false;
+  if (entry.status != life::confirmed || entry.linked == 0 || entry.dying) return false;
+  if (20 * s.net[net_of(entry)].count < 19 * max_) return false;
+  take(s, p, e, place::claim);
+  return done(s);
+}
+
+template <class Room>
 bool basic_conntrack<Room>::redeliver(state& s, index_t e) const {
   entry_state& entry = s.entry[e];
   if (entry.parked != parking::waiting || refuses(s, entry)) return false;

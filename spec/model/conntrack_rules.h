@@ -51,7 +51,7 @@ std::span<const action<basic_conntrack<Room>>> basic_conntrack<Room>::actions() 
   using m = basic_conntrack;
   using d = domain;
   using v = visibility;
-  static constexpr std::array<action<m>, 51> list = {{
+  static constexpr std::array<action<m>, 52> list = {{
       {"Packet", {d::cpu, d::key}, v::observed, calls<&m::packet>::apply},
       {"FindGet", {d::cpu, d::entry}, v::observed, calls<&m::find_get>::apply},
       {"Glance", {d::cpu, d::entry}, v::internal, calls<&m::glance>::apply},
@@ -93,6 +93,7 @@ std::span<const action<basic_conntrack<Room>>> basic_conntrack<Room>::actions() 
       {"Uncount", {d::netns}, v::internal, calls<&m::uncount>::apply},
       {"Tick", {d::tick}, v::internal, calls<&m::tick>::apply},
       {"GcVisit", {d::cpu, d::entry}, v::internal, calls<&m::gc_visit>::apply},
+      {"GcDrop", {d::cpu, d::entry}, v::internal, calls<&m::gc_drop>::apply},
       {"Redeliver", {d::entry}, v::internal, calls<&m::redeliver>::apply},
       {"Stall", {}, v::observed, calls<&m::stall>::apply},
       {"Recover", {}, v::observed, calls<&m::recover>::apply},
@@ -359,8 +360,9 @@ std::span<const fairness<basic_conntrack<Room>>> basic_conntrack<Room>::fairness
   static constexpr auto goes_on = [](const m&, const step& taken, index_t p) {
     const action<m>& a = actions()[taken.action];
     return a.over.count != 0 && a.over.set[0] == domain::cpu && taken.arguments[0] == p &&
-           !is(taken, "Packet") && !is(taken, "GcVisit") && !is(taken, "FlushBegin") &&
-           !is(taken, "ExitBegin") && !is(taken, "ExitEnd") && !is(taken, "ResizeBegin");
+           !is(taken, "Packet") && !is(taken, "GcVisit") && !is(taken, "GcDrop") &&
+           !is(taken, "FlushBegin") && !is(taken, "ExitBegin") && !is(taken, "ExitEnd") &&
+           !is(taken, "ResizeBegin");
   };
   static constexpr std::array<fairness<m>, 8> list = {{
       {"GoOn", true, domain::cpu, goes_on},

@@ -578,6 +578,16 @@ GcVisit(p, e) ==
                  systemVars, then, want, walkVars>>
   /\ Watch
 
+(* While a netns is nearly full, it takes entries before their time.         *)
+GcDrop(p, e) ==
+  /\ IdleFor(p, "gc") /\ May("early_drop")
+  /\ status[e] = "confirmed" /\ linked[e] # {} /\ ~dying[e]
+  /\ 20 * count[NetOf(e)] >= 19 * Max
+  /\ Take(p, e, "claim")
+  /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
+                 systemVars, then, want, walkVars>>
+  /\ Watch
+
 Redeliver(e) ==
   /\ parked[e] = "waiting" /\ ~Refuses(e)
   /\ parked' = [parked EXCEPT ![e] = "no"]
@@ -748,6 +758,7 @@ Next ==
   \/ \E n \in Netns : Uncount(n)
   \/ Tick(1)
   \/ \E p \in Cpus, e \in Entries : GcVisit(p, e)
+  \/ \E p \in Cpus, e \in Entries : GcDrop(p, e)
   \/ \E e \in Entries : Redeliver(e)
   \/ Stall
   \/ Recover
