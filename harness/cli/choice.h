@@ -2,6 +2,7 @@
 /// Names that a user gives, matched with names that exist; a near miss gets a suggestion.
 #pragma once
 
+#include "harness/format/nearest.h"
 #include "spec/impl.h"
 
 #include <span>
@@ -18,15 +19,6 @@ class usage_error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
-
-/// Fewest insertions, deletions and substitutions that make `b` of `a`.
-std::size_t edit_distance(std::string_view a, std::string_view b);
-
-/// The nearest of `known`, or empty if none is near enough to be meant.
-std::string_view nearest(std::string_view name, std::span<const std::string_view> known);
-
-/// ": did you mean NAME?", or empty.
-std::string suggestion(std::string_view name, std::span<const std::string_view> known);
 
 /// The implementations of "a,b,c" in that order, or every one for "all" but what is live. Throws
 /// usage_error for a name that does not exist, stands twice or is empty.

@@ -70,5 +70,6 @@ std::function<outcome(const context&)> add_bench(CLI::App& options);
 std::function<outcome(const context&)> add_conform(CLI::App& options);
 std::function<outcome(const context&)> add_faults(CLI::App& options);
 std::function<outcome(const context&)> add_fuzz(CLI::App& options);
+std::function<outcome(const context&)> add_model(CLI::App& options);
 
 }  // namespace ct::harness

@@ -7,7 +7,7 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 9> list = {{
+  static constexpr std::array<verb, 10> list = {{
       {"list", "which implementations and verbs are there?", add_list, false},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
@@ -24,6 +24,10 @@ std::span<const verb> verbs() {
        false},
       {"faults", "is every planted fault found, and how soon?", add_faults, false},
       {"fuzz", "is there an input that makes a parser, a tracker or a table fail?", add_fuzz},
+      {"model",
+       "does the reference machine keep its promises, in every order of steps?",
+       add_model,
+       false},
       {"bench", "how fast is each implementation, while every answer is right?", add_bench},
   }};
   return list;

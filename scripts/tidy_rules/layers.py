@@ -36,7 +36,7 @@ THIRD_PARTY = {
     r"catch2/|rapidcheck": ("harness",),
     r"urcu": ("impls/sync", "impls/rcu"),
     r"tbb/|oneapi/tbb": ("impls/tbb",),
-    r"xxhash\.h": ("impls/core",),
+    r"xxhash\.h": ("impls/core", "harness/model"),
     r"pcap|zlib\.h": ("workloads",),
     r"benchmark/": ("harness/bench",),
     r"CLI/": ("harness/cli",),

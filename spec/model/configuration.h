@@ -5,7 +5,9 @@
 /// Of the format (Lamport, Specifying Systems, chapter 14): CONSTANT(S) with `Name = value`, value
 /// a number, a string, a name, TRUE or FALSE, or a set of these; `Name <- definition` is TLC's
 /// alone and skipped; INVARIANT(S), PROPERTY, PROPERTIES; SPECIFICATION, INIT, NEXT, SYMMETRY,
-/// VIEW, CHECK_DEADLOCK. Comments are TLA+'s.
+/// VIEW, CHECK_DEADLOCK. Comments are TLA+'s; those that begin with `Expect:` or `Size:` say what
+/// is expected of it (below). With SPECIFICATION the machine's fairness is assumed, with INIT and
+/// NEXT none.
 #pragma once
 
 #include <map>
@@ -33,6 +35,8 @@ struct configuration {
   /// From the comment line `\* Expect: NAME`: the invariant or property that this one must break
   /// (`deadlock` is one too); empty: none.
   std::string expected;
+  bool is_large = false;     ///< from `\* Size: large`: not for every test run
+  bool assumes_fair = true;  ///< SPECIFICATION, not INIT and NEXT
 
   // What is missing or of another kind is thrown as std::invalid_argument: one line, with what to
   // do.
