@@ -70,11 +70,15 @@ PACKAGES = "scripts/packages.txt"
 
 
 @rule(
-    good=[{PACKAGES: "# The list.\n\ng++  # the compiler\nlibfmt-dev  # output\n"}],
+    good=[
+        {PACKAGES: "# The list.\n\ng++  # the compiler\nlibfmt-dev  # output\n"},
+        {PACKAGES: "npm:parser@1.2.3  # reads\n"},
+    ],
     bad=[
         (f"{PACKAGES}:1", {PACKAGES: "g++\n"}),
         (f"{PACKAGES}:2", {PACKAGES: "g++  # the compiler\ng++  # again\n"}),
         (f"{PACKAGES}:1", {PACKAGES: "g++ clang  # compilers\n"}),
+        (f"{PACKAGES}:1", {PACKAGES: "npm:parser  # which version?\n"}),
         ("README.md:2", {PACKAGES: "g++  # a\n", "README.md": "# A\napt-get " "install g++\n"}),
     ],
 )
@@ -83,7 +87,7 @@ def package_list(tree):
     seen = set()
     for number, line in enumerate((tree.files.get(PACKAGES) or "").split("\n"), 1):
         if line and not line.startswith("#"):
-            found = re.fullmatch(r"([a-z0-9+.-]+) +# \S.*", line)
+            found = re.fullmatch(r"([a-z0-9+.-]+|npm:[a-z-]+@[0-9.]+) +# \S.*", line)
             if not found or found[1] in seen:
                 yield at(PACKAGES, number, "not one new package with its reason",
                          "write: package  # what for")

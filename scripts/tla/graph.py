@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TLC's graph of states (-dump dot,actionlabels) as the numbers that `ctbench model --edges` prints.
 
-TLC writes values in an order of its own; here they are read and written again in the one order that equal
-values share: that of spec/model/value.h. The digest is that of harness/model/graph_digest.h.
+TLC writes values in an order of its own; here they are read and written again in the one order that
+equal values share: that of spec/model/value.h. The digest is that of harness/model/graph_digest.h.
 """
 
 import hashlib

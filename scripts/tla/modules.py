@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What lies under spec/tla: modules, configurations, and the golden file with what TLC said of them.
 
-A configuration is spec/tla/<Module>/<name>.cfg; it is run with MC<Module>.tla. Two of its comment lines speak
-to us: `Expect: NAME` (what it must break) and `Size: large` (asked for by name). The golden file holds, for
-each configuration, TLC's verdict and numbers beside the hash of everything that they depend on; who edits a
-module or a configuration has to run TLC again (scripts/tlc --golden).
+A configuration is spec/tla/<Module>/<name>.cfg; it is run with MC<Module>.tla. Two of its comment lines
+speak to us: `Expect: NAME` (what it must break) and `Size: large` (asked for by name). The golden file
+holds, for each configuration, TLC's verdict and numbers beside the hash of everything that they depend on;
+who edits a module or a configuration has to run TLC again (scripts/tlc --golden).
 """
 
 import hashlib
@@ -98,5 +98,5 @@ def row_of_result(result):
     """What TLC says too, of a row that `ctbench model --json` wrote."""
     if "broken" in result:
         return {"verdict": result["broken"], "behaviour": result["steps_to_break"] + 1}
-    row = {key: result[key] for key in ("distinct", "depth", "edges", "states_hash", "edges_hash") if key in result}
-    return {"verdict": HOLDS, **row}
+    numbers = ("distinct", "depth", "edges", "states_hash", "edges_hash")
+    return {"verdict": HOLDS, **{key: result[key] for key in numbers if key in result}}

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""golden_test: the C++ machines say what TLC said of the same modules and configurations.
+"""tla_golden_test: the C++ machines say what TLC said of the same modules and configurations.
 
-    scripts/tla/golden_test.py CTBENCH       (exit 0: they do)
+    scripts/tla_golden_test.py CTBENCH       (exit 0: they do)
 
-Without TLC: its verdicts and numbers are in spec/tla/golden.json, each with the hash of the modules and the
-configuration that it was given. An edit of one of these without another run of TLC is a failure here, and so is
-a configuration that TLC was never shown. First the test plants what it must find: an edited number, an edited
-file, a missing row.
+Without TLC: its verdicts and numbers are in spec/tla/golden.json, each with the hash of the modules and
+the configuration that it was given. An edit of one of these without another run of TLC is a failure here,
+and so is a configuration that TLC was never shown. First the test plants what it must find: an edited
+number, an edited file, a missing row.
 """
 
 import json
@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from tla import graph, modules  # noqa: E402
+from tla import graph, modules
 
 LIMIT_S = 300
 
@@ -44,7 +43,7 @@ def rows_of(ctbench, configurations, extra):
         done = subprocess.run([ctbench, "model", *[c.path for c in configurations], "--json", path, *extra],
                               capture_output=True, text=True, timeout=LIMIT_S)
         if not path.exists():
-            sys.exit(f"golden_test: ctbench model: exit {done.returncode}: {done.stderr.strip()}")
+            sys.exit(f"tla_golden_test: ctbench model: exit {done.returncode}: {done.stderr.strip()}")
         results = json.loads(path.read_text(encoding="utf-8"))["rows"]
     return {c.name: modules.row_of_result(r) for c, r in zip(configurations, results, strict=True)}
 
@@ -60,7 +59,8 @@ def selftest():
     assert list(findings({"a": row}, {}, {}))
     assert graph.canonical('[b |-> {y, x}, a |-> <<1, TRUE>>]') == '("a" :> <<1, TRUE>> @@ "b" :> {x, y})'
     assert graph.canonical('(p2 :> {} @@ p1 :> "a, b")') == '(p1 :> "a, b" @@ p2 :> {})'
-    dot = ['1 [label="/\\\\ x = 1\\n/\\\\ a = {2, 1}",style = filled]', '2 [label="/\\\\ a = {}\\n/\\\\ x = 1"]',
+    dot = ['1 [label="/\\\\ x = 1\\n/\\\\ a = {2, 1}",style = filled]',
+           '2 [label="/\\\\ a = {}\\n/\\\\ x = 1"]',
            '1 -> 2 [label="Step(p1,{})",color="black"];', '1 -> 2 [label="Step(p2,{})",color="black"];']
     other = [dot[1], dot[0], dot[3]]
     assert graph.digest(dot) == graph.digest(other) and graph.digest(dot)["edges"] == 1
@@ -70,7 +70,7 @@ def selftest():
 def main():
     selftest()
     if len(sys.argv) != 2:
-        sys.exit("golden_test: usage: golden_test.py CTBENCH")
+        sys.exit("tla_golden_test: usage: golden_test.py CTBENCH")
     golden = modules.read_golden()["configurations"]
     small = [c for c in modules.configurations() if not c.is_large]
     with_edges = [c for c in small if "edges" in golden.get(c.name, {})]
@@ -78,7 +78,8 @@ def main():
     large = {c.name for c in modules.configurations()} - {c.name for c in small}
     found = list(findings({n: g for n, g in golden.items() if n not in large},
                           {c.name: modules.pin(c) for c in small}, rows))
-    print("\n".join(found) or f"{len(small)} configurations, {len(with_edges)} of them edge by edge: as TLC said")
+    good = f"{len(small)} configurations, {len(with_edges)} of them edge by edge: as TLC said"
+    print("\n".join(found) or good)
     return 1 if found else 0
 
 
