@@ -114,7 +114,7 @@ bool basic_conntrack<Room>::put(state& s, index_t p) const {
 template <class Room>
 bool basic_conntrack<Room>::free(state& s, index_t e) const {
   entry_state& entry = s.entry[e];
-  if (entry.status == life::free) return false;
+  if (entry.status == life::free || s.net[net_of(entry)].freed >= cpus()) return false;
   const bool is_too_early = is_fault("freed_too_early") && entry.dying && entry.use == 1;
   if (entry.use != 0 && !is_too_early) return false;
   ++s.net[net_of(entry)].freed;

@@ -533,9 +533,10 @@ Put(p) ==
                  systemVars, walkVars>>
   /\ Watch
 
-(* The last reference is gone. The memory may be used again at once.        *)
+(* The last reference is gone. The memory may be used again at once. Each   *)
+(* CPU is between this and the counting at most once.                       *)
 Free(e) ==
-  /\ status[e] # "free"
+  /\ status[e] # "free" /\ freed[NetOf(e)] < Cardinality(Cpus)
   /\ use[e] = 0 \/ (Fault = "freed_too_early" /\ dying[e] /\ use[e] = 1)
   /\ status'  = [status EXCEPT ![e] = "free"]
   /\ keys'    = [keys EXCEPT ![e] = None]
