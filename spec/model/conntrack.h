@@ -238,9 +238,10 @@ class basic_conntrack {
   state renamed(const state&, std::span<const std::vector<index_t>> renaming) const;
 
   // What can be said of a state; keys as 1 + index, as in the state.
-  bool finds(const entry_state& e, number key) const {
-    return e.status == life::confirmed && e.ttl != 0 && is_linked_as(e, key);
+  static bool answers_to(const entry_state& e, number key) {
+    return e.status == life::confirmed && is_linked_as(e, key);
   }
+  static bool finds(const entry_state& e, number key) { return e.ttl != 0 && answers_to(e, key); }
   static bool is_linked_as(const entry_state& e, number key) {
     return ((e.linked & original) != 0 && e.key_original == key) ||
            ((e.linked & reply) != 0 && e.key_reply == key);
@@ -337,7 +338,7 @@ class basic_conntrack {
   } may_{};
   struct {
     bool two_phase_delete, loser_returns_early, count_reserves, miss_during_resize, chain_too_long,
-        clash_merge, clash_reply_only, weak_dump, passing_reference;
+        clash_merge, clash_reply_only, weak_dump, passing_reference, late_refresh;
   } allows_{};
 };
 

@@ -21,6 +21,8 @@ void basic_conntrack<Room>::watch(state& s) const {
       if (finds(s.entry[e], cpu.want)) {
         cpu.seen.add(e);
         is_there = true;
+      } else if (allows_.late_refresh && answers_to(s.entry[e], cpu.want)) {
+        cpu.seen.add(e);
       } else if (s.entry[e].status == life::free) {
         cpu.seen.remove(e);
       }
@@ -55,7 +57,8 @@ bool basic_conntrack<Room>::find_get(state& s, index_t p, index_t e) const {
   if (cpu.pc != place::lookup) return false;
   const bool is_stale = is_fault("stale_find") && s.entry[e].status == life::confirmed &&
                         has_key(s.entry[e], cpu.want);
-  if (!cpu.seen.has(e) && !is_stale) return false;
+  const bool was_there = cpu.seen.has(e) && !(allows_.late_refresh && s.entry[e].ttl == 0);
+  if (!was_there && !is_stale) return false;
   return obtain(s, p, e, place::track) && done(s);
 }
 

@@ -43,7 +43,8 @@ basic_conntrack<Room>::basic_conntrack(const configuration& c)
              .clash_merge = allows("clash_merge"),
              .clash_reply_only = allows("clash_reply_only"),
              .weak_dump = allows("weak_dump"),
-             .passing_reference = allows("passing_reference")};
+             .passing_reference = allows("passing_reference"),
+             .late_refresh = allows("late_refresh")};
 }
 
 template <class Room>

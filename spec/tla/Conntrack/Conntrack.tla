@@ -87,10 +87,10 @@ NetOf(e)     == keys[e]["original"][1]
 IsExpired(e) == ttl[e] = 0
 
 (* A lookup of k that looks now finds e. DYING is no part of it.            *)
-Finds(k, e) ==
+AnswersTo(k, e) ==
   /\ status[e] = "confirmed"
-  /\ ~IsExpired(e)
   /\ \E d \in linked[e] : keys[e][d] = k
+Finds(k, e) == AnswersTo(k, e) /\ ~IsExpired(e)
 
 (* Both bucket locks are held from the search of confirm to its last link,  *)
 (* and from the first unlink to the last; a resize holds all locks.         *)
@@ -126,10 +126,14 @@ IdleFor(p, operation) ==
 
 --------------------------------------------------------------------------------
 (* Every step ends with Watch: what could the lookups under way have seen?  *)
+(* An expired entry that is being unlinked may be prolonged by a packet     *)
+(* that has it at hand.  A lookup that met it before, and judges it now,    *)
+(* takes it for alive: late_refresh.                                        *)
 Watch ==
   /\ seen' = [p \in Cpus |->
        {e \in Entries : /\ pc'[p] = "lookup"
                         /\ \/ Finds(want[p], e)'
+                           \/ Allows("late_refresh") /\ AnswersTo(want[p], e)'
                            \/ e \in seen[p] /\ status'[e] # "free"}]
   /\ unseen' = [p \in Cpus |->
        /\ pc'[p] = "lookup"
@@ -165,7 +169,7 @@ Obtain(p, e, label) ==
 
 FindGet(p, e) ==
   /\ pc[p] = "lookup"
-  /\ \/ e \in seen[p]
+  /\ \/ e \in seen[p] /\ (Allows("late_refresh") => ~IsExpired(e))
      \/ Fault = "stale_find" /\ status[e] = "confirmed" /\ want[p] \in KeysOf(e)
   /\ Obtain(p, e, "track")
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
