@@ -119,7 +119,7 @@ class basic_conntrack {
   };
   enum class life : std::uint8_t { free, unconfirmed, confirmed };
   enum class message : std::uint8_t { nothing, new_, update, destroy, broken };
-  enum class parking : std::uint8_t { no, refused, waiting };
+  enum class parking : std::uint8_t { no, refused, waiting, told };
 
   /// Which of the two tuplehashes; bits of entry_state::linked.
   static constexpr std::uint8_t original = 1;
@@ -194,6 +194,7 @@ class basic_conntrack {
   bool clash_drop(state&, index_t p) const;
   bool chain_too_long(state&, index_t p) const;
   bool deliver(state&, index_t p) const;
+  bool leave_to_killer(state&, index_t p) const;
   // kill.
   bool reap(state&, index_t p) const;
   bool claim(state&, index_t p) const;
@@ -214,6 +215,7 @@ class basic_conntrack {
   bool gc_visit(state&, index_t p, index_t e) const;
   bool gc_drop(state&, index_t p, index_t e) const;
   bool redeliver(state&, index_t e) const;
+  bool put_parked(state&, index_t e) const;
   bool stall(state&) const;
   bool recover(state&) const;
   bool flush_begin(state&, index_t p) const;
@@ -337,7 +339,8 @@ class basic_conntrack {
   } may_{};
   struct {
     bool two_phase_delete, loser_returns_early, count_reserves, miss_during_resize, chain_too_long,
-        clash_merge, clash_reply_only, weak_dump, passing_reference;
+        clash_merge, clash_reply_only, weak_dump, passing_reference, killer_tells,
+        put_after_telling;
   } allows_{};
 };
 
