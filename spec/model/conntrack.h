@@ -253,6 +253,8 @@ class basic_conntrack {
   static bool shares_a_key(const entry_state& a, const entry_state& b) {
     return has_key(a, b.key_original) || has_key(a, b.key_reply);
   }
+  /// What is told of an entry after `last`; `broken` where that may not follow.
+  static message after(message last, message next);
   static number inverse(number key) { return static_cast<number>(((key - 1U) ^ 1U) + 1U); }
   index_t net_of_key(number key) const { return (key - 1U) / (2 * tuples()); }
   index_t net_of(const entry_state& e) const { return net_of_key(e.key_original); }
@@ -305,7 +307,6 @@ class basic_conntrack {
   bool refuses(const state& s, const entry_state& e) const {
     return s.deaf && !s.net[net_of(e)].is_exiting;
   }
-  static message after(message last, message next);
   bool is_inserting(const state& s, index_t p) const;
   bool clashes(const state& s, index_t e, number key) const;
   static bool is_same_flow(const entry_state& a, const entry_state& b);
