@@ -119,7 +119,7 @@ class basic_conntrack {
   };
   enum class life : std::uint8_t { free, unconfirmed, confirmed };
   enum class message : std::uint8_t { nothing, new_, update, destroy, broken };
-  enum class parking : std::uint8_t { no, refused, waiting };
+  enum class parking : std::uint8_t { no, refused, waiting, told };
 
   /// Which of the two tuplehashes; bits of entry_state::linked.
   static constexpr std::uint8_t original = 1;
@@ -194,6 +194,7 @@ class basic_conntrack {
   bool clash_drop(state&, index_t p) const;
   bool chain_too_long(state&, index_t p) const;
   bool deliver(state&, index_t p) const;
+  bool leave_to_killer(state&, index_t p) const;
   // kill.
   bool reap(state&, index_t p) const;
   bool claim(state&, index_t p) const;
@@ -214,6 +215,7 @@ class basic_conntrack {
   bool gc_visit(state&, index_t p, index_t e) const;
   bool gc_drop(state&, index_t p, index_t e) const;
   bool redeliver(state&, index_t e) const;
+  bool put_parked(state&, index_t e) const;
   bool stall(state&) const;
   bool recover(state&) const;
   bool flush_begin(state&, index_t p) const;
@@ -252,6 +254,8 @@ class basic_conntrack {
   static bool shares_a_key(const entry_state& a, const entry_state& b) {
     return has_key(a, b.key_original) || has_key(a, b.key_reply);
   }
+  /// What is told of an entry after `last`; `broken` where that may not follow.
+  static message after(message last, message next);
   static number inverse(number key) { return static_cast<number>(((key - 1U) ^ 1U) + 1U); }
   index_t net_of_key(number key) const { return (key - 1U) / (2 * tuples()); }
   index_t net_of(const entry_state& e) const { return net_of_key(e.key_original); }
@@ -304,7 +308,6 @@ class basic_conntrack {
   bool refuses(const state& s, const entry_state& e) const {
     return s.deaf && !s.net[net_of(e)].is_exiting;
   }
-  static message after(message last, message next);
   bool is_inserting(const state& s, index_t p) const;
   bool clashes(const state& s, index_t e, number key) const;
   static bool is_same_flow(const entry_state& a, const entry_state& b);
@@ -338,7 +341,8 @@ class basic_conntrack {
   } may_{};
   struct {
     bool two_phase_delete, loser_returns_early, count_reserves, miss_during_resize, chain_too_long,
-        clash_merge, clash_reply_only, weak_dump, passing_reference, late_refresh;
+        clash_merge, clash_reply_only, weak_dump, passing_reference, late_refresh, killer_tells,
+        put_after_telling;
   } allows_{};
 };
 

@@ -369,4 +369,14 @@ bool basic_conntrack<Room>::deliver(state& s, index_t p) const {
   return done(s);
 }
 
+template <class Room>
+bool basic_conntrack<Room>::leave_to_killer(state& s, index_t p) const {
+  const place pc = s.cpu[p].pc;
+  if (!allows_.killer_tells || (pc != place::deliver && pc != place::confirm)) return false;
+  const entry_state& e = at_hand(s, p);
+  if ((pc == place::confirm && e.status != life::confirmed) || !e.dying) return false;
+  go(s, p, place::release);
+  return done(s);
+}
+
 }  // namespace ct::model

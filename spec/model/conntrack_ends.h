@@ -169,8 +169,17 @@ template <class Room>
 bool basic_conntrack<Room>::redeliver(state& s, index_t e) const {
   entry_state& entry = s.entry[e];
   if (entry.parked != parking::waiting || refuses(s, entry)) return false;
-  entry.parked = parking::no;
   entry.told = after(entry.told, message::destroy);
+  entry.parked = allows_.put_after_telling ? parking::told : parking::no;
+  if (!allows_.put_after_telling) --entry.use;
+  return done(s);
+}
+
+template <class Room>
+bool basic_conntrack<Room>::put_parked(state& s, index_t e) const {
+  entry_state& entry = s.entry[e];
+  if (entry.parked != parking::told) return false;
+  entry.parked = parking::no;
   --entry.use;
   return done(s);
 }

@@ -44,7 +44,9 @@ basic_conntrack<Room>::basic_conntrack(const configuration& c)
              .clash_reply_only = allows("clash_reply_only"),
              .weak_dump = allows("weak_dump"),
              .passing_reference = allows("passing_reference"),
-             .late_refresh = allows("late_refresh")};
+             .late_refresh = allows("late_refresh"),
+             .killer_tells = allows("killer_tells"),
+             .put_after_telling = allows("put_after_telling")};
 }
 
 template <class Room>
@@ -52,7 +54,7 @@ std::span<const action<basic_conntrack<Room>>> basic_conntrack<Room>::actions() 
   using m = basic_conntrack;
   using d = domain;
   using v = visibility;
-  static constexpr std::array<action<m>, 52> list = {{
+  static constexpr std::array<action<m>, 54> list = {{
       {"Packet", {d::cpu, d::key}, v::observed, calls<&m::packet>::apply},
       {"FindGet", {d::cpu, d::entry}, v::observed, calls<&m::find_get>::apply},
       {"Glance", {d::cpu, d::entry}, v::internal, calls<&m::glance>::apply},
@@ -79,6 +81,7 @@ std::span<const action<basic_conntrack<Room>>> basic_conntrack<Room>::actions() 
       {"ClashDrop", {d::cpu}, v::observed, calls<&m::clash_drop>::apply},
       {"ChainTooLong", {d::cpu}, v::observed, calls<&m::chain_too_long>::apply},
       {"Deliver", {d::cpu}, v::observed, calls<&m::deliver>::apply},
+      {"LeaveToKiller", {d::cpu}, v::observed, calls<&m::leave_to_killer>::apply},
       {"Reap", {d::cpu}, v::internal, calls<&m::reap>::apply},
       {"Claim", {d::cpu}, v::internal, calls<&m::claim>::apply},
       {"ClaimLost", {d::cpu}, v::observed, calls<&m::claim_lost>::apply},
@@ -96,6 +99,7 @@ std::span<const action<basic_conntrack<Room>>> basic_conntrack<Room>::actions() 
       {"GcVisit", {d::cpu, d::entry}, v::internal, calls<&m::gc_visit>::apply},
       {"GcDrop", {d::cpu, d::entry}, v::internal, calls<&m::gc_drop>::apply},
       {"Redeliver", {d::entry}, v::internal, calls<&m::redeliver>::apply},
+      {"PutParked", {d::entry}, v::internal, calls<&m::put_parked>::apply},
       {"Stall", {}, v::observed, calls<&m::stall>::apply},
       {"Recover", {}, v::observed, calls<&m::recover>::apply},
       {"FlushBegin", {d::cpu}, v::observed, calls<&m::flush_begin>::apply},
@@ -365,7 +369,7 @@ std::span<const fairness<basic_conntrack<Room>>> basic_conntrack<Room>::fairness
            !is(taken, "FlushBegin") && !is(taken, "ExitBegin") && !is(taken, "ExitEnd") &&
            !is(taken, "ResizeBegin");
   };
-  static constexpr std::array<fairness<m>, 8> list = {{
+  static constexpr std::array<fairness<m>, 9> list = {{
       {"GoOn", true, domain::cpu, goes_on},
       {"Free",
        false,
@@ -390,6 +394,12 @@ std::span<const fairness<basic_conntrack<Room>>> basic_conntrack<Room>::fairness
        domain::entry,
        [](const m&, const step& taken, index_t e) {
          return is(taken, "Redeliver") && taken.arguments[0] == e;
+       }},
+      {"PutParked",
+       false,
+       domain::entry,
+       [](const m&, const step& taken, index_t e) {
+         return is(taken, "PutParked") && taken.arguments[0] == e;
        }},
       {"Recover",
        false,

@@ -115,7 +115,8 @@ void basic_conntrack<Room>::show_entries(const state& s, std::vector<variable>& 
   add("told", [&](const entry_state& e) {
     return text(e.told, "nothing", "new", "update", "destroy", "broken");
   });
-  add("parked", [&](const entry_state& e) { return text(e.parked, "no", "refused", "waiting"); });
+  add("parked",
+      [&](const entry_state& e) { return text(e.parked, "no", "refused", "waiting", "told"); });
 }
 
 template <class Room>

@@ -51,7 +51,8 @@ VARIABLES
   silent,    \* [Entries -> BOOLEAN]      nobody is told of it, nothing prolongs
              \*                           it: the reply-only entry of a clash
   told,      \* [Entries -> Messages]     the last that the listener was told
-  parked,    \* [Entries -> {"no", "refused", "waiting"}]  its destroy event
+  parked,    \* [Entries -> {"no", "refused", "waiting", "told"}]  its destroy
+             \*                           event, while the table's reference waits
   count,     \* [Netns -> Nat]            nf_conntrack_count
   freed,     \* [Netns -> Nat]            freed, and counted still
   exiting,   \* SUBSET Netns
@@ -426,6 +427,17 @@ Deliver(p) ==
                  systemVars, then, want, at, walkVars>>
   /\ Watch
 
+(* It is being killed, and whoever kills it tells NEW too.                  *)
+LeaveToKiller(p) ==
+  /\ Allows("killer_tells")
+  /\ \/ pc[p] = "deliver"
+     \/ pc[p] = "confirm" /\ status[at[p]] = "confirmed"
+  /\ dying[at[p]]
+  /\ Goto(p, "release")
+  /\ UNCHANGED <<bodyVars, tableVars, use, timeVars, eventVars, countVars,
+                 systemVars, then, want, at, walkVars>>
+  /\ Watch
+
 --------------------------------------------------------------------------------
 (* kill: claim, event, unlink both, give the table's reference back         *)
 
@@ -593,12 +605,24 @@ GcDrop(p, e) ==
                  systemVars, then, want, walkVars>>
   /\ Watch
 
+(* Told again. The table's reference goes with it, or some time later.      *)
 Redeliver(e) ==
   /\ parked[e] = "waiting" /\ ~Refuses(e)
-  /\ parked' = [parked EXCEPT ![e] = "no"]
   /\ told' = [told EXCEPT ![e] = After(@, "destroy")]
-  /\ use' = [use EXCEPT ![e] = @ - 1]
+  /\ IF Allows("put_after_telling")
+     THEN /\ parked' = [parked EXCEPT ![e] = "told"]
+          /\ UNCHANGED use
+     ELSE /\ parked' = [parked EXCEPT ![e] = "no"]
+          /\ use' = [use EXCEPT ![e] = @ - 1]
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, deaf, countVars, systemVars,
+                 pc, then, want, at, walkVars>>
+  /\ Watch
+
+PutParked(e) ==
+  /\ parked[e] = "told"
+  /\ parked' = [parked EXCEPT ![e] = "no"]
+  /\ use' = [use EXCEPT ![e] = @ - 1]
+  /\ UNCHANGED <<bodyVars, tableVars, timeVars, told, deaf, countVars, systemVars,
                  pc, then, want, at, walkVars>>
   /\ Watch
 
@@ -741,6 +765,7 @@ GoOn(p) ==
   \/ ClashDrop(p)
   \/ ChainTooLong(p)
   \/ Deliver(p)
+  \/ LeaveToKiller(p)
   \/ Reap(p)
   \/ Claim(p)
   \/ ClaimLost(p)
@@ -765,6 +790,7 @@ Next ==
   \/ \E p \in Cpus, e \in Entries : GcVisit(p, e)
   \/ \E p \in Cpus, e \in Entries : GcDrop(p, e)
   \/ \E e \in Entries : Redeliver(e)
+  \/ \E e \in Entries : PutParked(e)
   \/ Stall
   \/ Recover
   \/ \E p \in Cpus : FlushBegin(p)
@@ -859,6 +885,7 @@ Fairness ==
   /\ \A n \in Netns : WF_vars(Uncount(n))
   /\ \A e \in Entries : SF_vars(\E p \in Cpus : GcVisit(p, e))
   /\ \A e \in Entries : SF_vars(Redeliver(e))
+  /\ \A e \in Entries : WF_vars(PutParked(e))
   /\ WF_vars(Recover)
   /\ \A n \in Netns : SF_vars(\E p \in Cpus : n \in exiting /\ ExitBegin(p, n))
   /\ \A n \in Netns : SF_vars(\E p \in Cpus : ExitEnd(p, n))
