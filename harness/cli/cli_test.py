@@ -117,6 +117,60 @@ class Listing(Cli):
             self.assertRegex(line, r"^(ok|no) ")
 
 
+class Model(Cli):
+    def test_a_good_configuration_is_counted_as_tlc_counts_it(self):
+        text = self.good("model", "Peterson/good", "--edges", "--json", self.path("m.json"))
+        self.assertRegex(text, r"(?m)^Peterson/good +20 +36 +6 .* no invariant broken$")
+        self.assertRegex(text.splitlines()[-1], r"^all as expected: 1 configurations")
+        with open(self.path("m.json"), encoding="utf-8") as file:
+            row = json.load(file)["rows"][0]
+        self.assertEqual((row["distinct"], row["generated"], row["depth"], row["edges"]), (20, 36, 6, 34))
+        self.assertEqual(row["steps"], {"Begin": 12, "Announce": 12, "Enter": 4, "Leave": 6})
+
+    def test_what_is_expected_to_break_is_shown_and_good(self):
+        text = self.good("model", "turn_first", "--itf", self.path("t.itf.json"))
+        self.assertIn("broken as expected: MutualExclusion", text)
+        self.assertRegex(text, r"(?m)^    7  Enter\(p\d\)$")
+        with open(self.path("t.itf.json"), encoding="utf-8") as file:
+            self.assertEqual(len(json.load(file)["states"]), 7)
+
+    def cfg(self, text):
+        folder = pathlib.Path(self.path("Peterson"))
+        folder.mkdir()
+        (folder / "a.cfg").write_text(text, encoding="utf-8")
+        return str(folder / "a.cfg")
+
+    def test_what_breaks_unexpectedly_and_what_does_not_break_is_bad(self):
+        text = (ROOT / "spec/tla/Peterson/turn_first.cfg").read_text(encoding="utf-8")
+        path = self.cfg(text.replace("Expect: MutualExclusion", ""))
+        self.assertIn("  broken: MutualExclusion", self.bad("model", path))
+        good = (ROOT / "spec/tla/Peterson/good.cfg").read_text(encoding="utf-8")
+        pathlib.Path(path).write_text("\\* Expect: deadlock\n" + good, encoding="utf-8")
+        self.assertIn("NOT broken: deadlock", self.bad("model", path))
+
+    def bad(self, *arguments):
+        done = ctbench(*arguments)
+        self.assertEqual(done.returncode, 1, done.stderr.decode())
+        return done.stdout.decode()
+
+    def test_a_bad_file_or_name_is_refused_in_one_line(self):
+        path = self.cfg("SPECIFICATION Spec\nINVARIANT MutualExclusoin\n")
+        self.assertIn("a.cfg:2: Peterson has no invariant 'MutualExclusoin': did you mean MutualExclusion?",
+                      self.refused("model", path))
+        self.assertIn("did you mean Peterson/good?", self.refused("model", "Peterson/godo"))
+        self.assertIn("/nonexistent", self.refused("model", "--models", "/nonexistent"))
+        self.assertIn("--memory", self.refused("model", "--memory", "much"))
+
+    def test_a_limit_gives_no_verdict(self):
+        done = ctbench("model", "Peterson/good", "--states", "5")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("stopped at 6 states: the limit is 5 states", done.stdout.decode())
+
+    def test_every_configuration_is_listed_with_what_it_must_break(self):
+        text = self.good("model", "--list")
+        self.assertRegex(text, r"(?m)^  Peterson/unfair +small +breaks WaitsThenWorks$")
+
+
 class Fuzz(Cli):
     def test_a_corpus_is_replayed_without_libfuzzer(self):
         text = self.good("fuzz", "--target", "helper", "workloads/fuzz/helper", "--impl", "rcu,spinlock",

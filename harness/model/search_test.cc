@@ -197,17 +197,17 @@ TEST_CASE("on drawn machines the search agrees with a naive one: counts, verdict
 TEST_CASE("where memory ends the search stops, says so and calls nothing good") {
   const unsigned threads = GENERATE(1U, 2U);
   const report done =
-      searched<counters_machine>(counters(6, 8),
-                                 {.threads = threads, .memory_bytes_max = 4'000'000});
+      searched<counters_machine>(counters(5, 8),
+                                 {.threads = threads, .memory_bytes_max = 1'500'000});
   CHECK(done.verdict == verdict::unknown);
   CHECK_FALSE(done.broken);
   CHECK_THAT(done.stopped, Contains("stopped at "));
   CHECK_THAT(done.stopped, Contains("the next growth of the "));
-  CHECK_THAT(done.stopped, Contains("of 4.0 MB"));
+  CHECK_THAT(done.stopped, Contains("of 1.5 MB"));
   CHECK_THAT(done.stopped, Contains("raise --memory"));
-  CHECK(done.counts.distinct < 262'144);
-  CHECK(done.memory_bytes_peak <= 4'000'000);
-  CHECK(searched<counters_machine>(counters(6, 8), {.threads = threads}).verdict == verdict::holds);
+  CHECK(done.counts.distinct < 32'768);
+  CHECK(done.memory_bytes_peak <= 1'500'000);
+  CHECK(searched<counters_machine>(counters(5, 8), {.threads = threads}).verdict == verdict::holds);
 }
 
 TEST_CASE("a limit of states and Ctrl-C stop the search without a verdict") {
