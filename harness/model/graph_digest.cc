@@ -2,6 +2,7 @@
 /// Texts and sums.
 #include "harness/model/graph_digest.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace ct::model {
@@ -19,7 +20,8 @@ void digest_sum::add(const std::array<std::uint8_t, 16>& big_endian) {
 
 std::string digest_sum::text() const { return fmt::format("{:016x}{:016x}", high_, low_); }
 
-std::string state_text(const std::vector<variable>& variables) {
+std::string state_text(std::vector<variable> variables) {
+  std::ranges::sort(variables, {}, &variable::name);
   std::string text;
   for (const variable& v : variables) {
     text += fmt::format("/\\ {} = {}\n", v.name, v.value.text());

@@ -4,8 +4,8 @@
 ///
 /// In python, with B(x) = hashlib.blake2b(x, digest_size=16).digest():
 ///
-///   text(s)     = "".join(f"/\\ {name} = {value}\n" for name, value in variables)
-///                 the machine's variables in its order, values as value::text() writes them
+///   text(s)     = "".join(f"/\\ {name} = {value}\n" for name, value in sorted(variables))
+///                 values as value::text() writes them
 ///   states_hash = sum of int.from_bytes(B(text(s)), "big") over the states s
 ///   edges_hash  = sum of int.from_bytes(B(B(text(s)) + action + B(text(t))), "big")
 ///                 over the set of (s, action's name, t): a step is one edge, whatever its
@@ -38,7 +38,7 @@ class digest_sum {
   std::uint64_t low_ = 0;
 };
 
-std::string state_text(const std::vector<variable>& variables);
+std::string state_text(std::vector<variable> variables);
 
 std::array<std::uint8_t, 16> edge_hash(const std::array<std::uint8_t, 16>& from,
                                        std::string_view action_name,
