@@ -65,8 +65,7 @@ graph_digest digest_of(const M& m, const state_graph<M>& graph, memory_budget& b
       leaving.emplace_back(actions[graph.steps.all()[e.step].action].name, e.to);
     }
     std::ranges::sort(leaving);
-    const auto twice = std::ranges::unique(leaving);
-    leaving.erase(twice.begin(), twice.end());
+    leaving.erase(std::unique(leaving.begin(), leaving.end()), leaving.end());
     digest.edges += leaving.size();
     for (const auto& [name, to] : leaving) edges.add(edge_hash(hashes[from], name, hashes[to]));
   }

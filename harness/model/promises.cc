@@ -29,8 +29,7 @@ std::vector<std::size_t> chosen_of(std::span<const std::string> names,
     }
   }
   std::ranges::sort(chosen);
-  const auto twice = std::ranges::unique(chosen);
-  chosen.erase(twice.begin(), twice.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   return chosen;
 }
 

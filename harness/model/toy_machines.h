@@ -116,6 +116,8 @@ class counters_machine : public promises_nothing<counters_machine> {
 ///   - "hop_writes": it counts the shared state up;
 ///   - "do_beside": there is Do too, while the shared state is 1.
 ///
+/// With "do_too" there is Do with the first choice too, always: Hop is local still, but not alone.
+///
 /// Fairness: "weak": for each process, "strong": for each choice, as the constants say.
 class drawn_machine {
  public:
@@ -153,9 +155,13 @@ class drawn_machine {
 
   bool do_it(state& s, index_t p, index_t choice) const {
     const index_t local = s.local[p];
-    if (hops_[local].is_possible && !(plant_ == "do_beside" && s.shared == 1)) return false;
     const entry& e = does_[(local * shared_ + s.shared) * choices + choice];
-    if (!e.is_possible) return false;
+    bool is_possible = e.is_possible;
+    if (hops_[local].is_possible) {
+      is_possible = (plant_ == "do_beside" && s.shared == 1 && e.is_possible) ||
+                    (plant_ == "do_too" && choice == 0);
+    }
+    if (!is_possible) return false;
     s.local[p] = e.local;
     s.shared = e.shared;
     return true;
