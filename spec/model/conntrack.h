@@ -338,7 +338,7 @@ class basic_conntrack {
   } may_{};
   struct {
     bool two_phase_delete, loser_returns_early, count_reserves, miss_during_resize, chain_too_long,
-        clash_merge, clash_reply_only, weak_dump, passing_reference, late_refresh;
+        clash_merge, clash_reply_only, weak_dump, passing_reference, late_refresh, stale_visit;
   } allows_{};
 };
 

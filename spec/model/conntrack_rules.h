@@ -44,7 +44,8 @@ basic_conntrack<Room>::basic_conntrack(const configuration& c)
              .clash_reply_only = allows("clash_reply_only"),
              .weak_dump = allows("weak_dump"),
              .passing_reference = allows("passing_reference"),
-             .late_refresh = allows("late_refresh")};
+             .late_refresh = allows("late_refresh"),
+             .stale_visit = allows("stale_visit")};
 }
 
 template <class Room>
