@@ -274,7 +274,7 @@ inline std::span<const fairness<event_redelivery>> event_redelivery::fairness_of
          return is(taken, "DrainInTime") && taken.arguments[0] == e;
        }},
       {"FreeEntry",
-       false,
+       true,
        domain::entry,
        [](const m&, const step& taken, index_t e) {
          return is(taken, "FreeEntry") && taken.arguments[0] == e;

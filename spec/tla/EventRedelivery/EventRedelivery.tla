@@ -440,7 +440,7 @@ EventFairness ==
   /\ \A e \in Entries : SF_allVars(HandOverParked(e))
   /\ WF_allVars(Drain)
   /\ \A e \in Entries : SF_allVars(DrainInTime(e))
-  /\ \A e \in Entries : WF_allVars(FreeEntry(e))
+  /\ \A e \in Entries : SF_allVars(FreeEntry(e))
   /\ \A n \in Netns : WF_allVars(AsUncount(n))
 
 EventFairSpec == EventSpec /\ EventFairness
