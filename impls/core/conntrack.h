@@ -144,8 +144,7 @@ class conntrack {
 
   // Events.
   /// Tells `bits` and what waits in the entry's event cache.
-  void deliver(cpu_state& cpu, nf_conn& ct, std::uint32_t bits = 0) noexcept {
-    mark(cpu.local, action::deliver, ct);
+  void deliver(nf_conn& ct, std::uint32_t bits = 0) noexcept {
     if (bits != 0 || ct.ecache.has_pending()) ct.net->events.deliver(ct, bits, now());
   }
   redelivery_report redeliver(cpu_state& cpu, netns& in_net) noexcept {

@@ -90,11 +90,9 @@ std::size_t conntrack<Table>::kill_if(cpu_state& cpu,
   // The reply direction: a reply-only entry has no other.
   for_each(cpu, dir::reply, [&](nf_conn& ct) {
     mark(cpu.local, action::walk_visit, ct);
-    if (!chosen(ct)) {
-      mark(cpu.local, action::spare, ct);
-    } else if (kill(cpu, ct)) {
-      ++killed;
-    }
+    const bool is_chosen = chosen(ct);
+    if (!is_chosen) mark(cpu.local, action::spare, ct);
+    killed += is_chosen && kill(cpu, ct) ? 1 : 0;
     mark(cpu.local, action::put, ct);  // for_each does it
   });
   mark(cpu.local, action::walk_end);

@@ -161,11 +161,9 @@ bool conntrack<Table>::early_drop(cpu_state& cpu,
   const auto take = [&](nf_conn& ct, dir d) noexcept {
     mark(cpu.local, action::early_drop, ct);
     const bool counts = !ct.is_expired(now());
-    if (!is_victim(ct, d)) {
-      mark(cpu.local, action::spare, ct);
-    } else if (kill(cpu, ct) && counts) {
-      ++drops;
-    }
+    const bool is_still_one = is_victim(ct, d);
+    if (!is_still_one) mark(cpu.local, action::spare, ct);
+    if (is_still_one && kill(cpu, ct) && counts) ++drops;
     put(cpu, ct);
   };
   std::size_t bucket = table_.bucket_of(hash);
@@ -252,7 +250,8 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   const insert_status outcome = table_.insert(cpu.local, *ct, steps);
   if (outcome == insert_status::inserted) {
     ++cpu.stat->insert;
-    deliver(cpu, *ct);
+    mark(cpu.local, action::deliver, *ct);
+    deliver(*ct);
   } else {  // no packet is lost: drop and insert_failed are not for requests
     if (outcome == insert_status::chain_too_long) ++cpu.stat->chaintoolong;
     in_net.lists[cpu.index].dying.add(*ct);

@@ -242,17 +242,22 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   if (s.nfct == nullptr) return;
   auto& ct = *static_cast<nf_conn*>(s.nfct);
   if (ct.help != nullptr && !run_helper(cpu, ct, s)) return;
-  if (ct.has(status::confirmed)) return deliver(cpu, ct);
+  if (ct.has(status::confirmed)) {
+    mark(cpu.local, action::deliver, ct);
+    return deliver(ct);
+  }
   if (direction(s.info) == dir::reply) return;
   const l4proto& tracker = find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_);
   confirm_steps steps(jiffies64(), cpu.random.below(30), tracker.resolves_clash);
   const insert_status outcome = insert(cpu, ct, steps);
   if (outcome == insert_status::inserted) {
     if (steps.is_reply_only()) ++cpu.stat->clash_resolve;
-    deliver(cpu, ct);
+    mark(cpu.local, action::deliver, ct);
+    deliver(ct);
   } else if (steps.winner() != nullptr) {
     merge(cpu, s, *steps.winner());
-    deliver(cpu, *steps.winner());
+    mark(cpu.local, action::deliver, *steps.winner());
+    deliver(*steps.winner());
   } else {
     s.verdict = verdict::drop;
   }

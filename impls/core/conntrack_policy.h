@@ -78,7 +78,8 @@ update_status conntrack<Table>::update(cpu_state& cpu,
   const update_status is = core::update(*hit.entry, change, now());
   if (is == update_status::updated) {
     mark(cpu.local, action::track, *hit.entry);
-    deliver(cpu, *hit.entry, events_of_update);
+    mark(cpu.local, action::deliver, *hit.entry);
+    deliver(*hit.entry, events_of_update);
   }
   put(cpu, *hit.entry);
   return is;

@@ -67,9 +67,9 @@ class observed_table : public Table {
     mark(cpu, action::free, ct);
     Table::free(cpu, ct);
   }
-  resize_status resize(local& cpu, std::size_t buckets) noexcept {
+  resize_status resize(local& cpu, std::size_t wanted) noexcept {
     mark(cpu, action::resize_begin);
-    const resize_status is = Table::resize(cpu, buckets);
+    const resize_status is = Table::resize(cpu, wanted);
     mark(cpu, action::resize_end);
     return is;
   }

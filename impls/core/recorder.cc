@@ -5,8 +5,8 @@
 #include "impls/core/netns.h"
 #include "spec/jiffies.h"
 
-#include <bit>
 #include <atomic>
+#include <bit>
 #include <optional>
 #include <utility>
 
@@ -72,7 +72,8 @@ void recorder::detach(std::size_t cpu) noexcept {
 
 void recorder::on(std::size_t cpu, action what, const subject& about) noexcept {
   if (is_stopped_) return;
-  if (what == action::free || what == action::uncount || what == action::tick || what == action::redeliver) {
+  if (what == action::free || what == action::uncount || what == action::tick ||
+      what == action::redeliver) {
     return on_system(what, about);
   }
   cpu_row& row = cpus_[cpu];
@@ -223,9 +224,8 @@ void recorder::on_walk(cpu_row& row, action what, const subject& about) {
       if (row.exit_of == 0) return tell({.action = what, .cpu = row.number});
       [[fallthrough]];
     case action::exit_end:
-      return tell({.action = what,
-                   .cpu = row.number,
-                   .key = {.netns = flows_.netns_number(about.number)}});
+      return tell(
+          {.action = what, .cpu = row.number, .key = {.netns = flows_.netns_number(about.number)}});
     case action::walk_visit:
       // The table's walk comes by other netns too, and leaves them alone.
       if (row.exit_of != 0 && row.exit_of != std::uint64_t{about.ct->net->id} + 1) return;
@@ -242,10 +242,7 @@ void recorder::on_walk(cpu_row& row, action what, const subject& about) {
 
 /// Says what has become of this CPU's packet, as far as its next step shows it.
 void recorder::settle(cpu_row& row, action next) {
-  if (row.is_track_untold && next != action::alter_reply) {
-    row.is_track_untold = false;
-    track(row);
-  }
+  if (row.untold && next != action::alter_reply) tell(*std::exchange(row.untold, {}));
   if (row.at == stage::missed && next != action::reserve && next != action::find_miss) {
     go(row, action::give_up, stage::idle);
     become_idle(row, stage::idle);
@@ -265,7 +262,8 @@ void recorder::reserve(cpu_row& row, const key& k) {
   if (is_stopped_) return;
   const trace_key wanted = flows_.need(k);
   flows_.release(wanted);
-  if (wanted != row.want) return stop("a zone of one direction: the entry is made under another key");
+  if (wanted != row.want)
+    return stop("a zone of one direction: the entry is made under another key");
   go(row, action::reserve, stage::make);
 }
 
@@ -276,8 +274,7 @@ void recorder::alloc(cpu_row& row, const nf_conn& ct) {
   expected.is_reply = !expected.is_reply;
   const trace_key reply = flows_.need(ct.hash_node(dir::reply).key());
   flows_.release(reply);
-  const bool is_palindrome =
-      ct.hash_node(dir::reply).key() == ct.hash_node(dir::original).key();
+  const bool is_palindrome = ct.hash_node(dir::reply).key() == ct.hash_node(dir::original).key();
   if (reply != expected && !is_palindrome) {
     return stop("a zone of one direction: the reply has another key than the inverse");
   }
@@ -285,7 +282,7 @@ void recorder::alloc(cpu_row& row, const nf_conn& ct) {
 }
 
 void recorder::alter_reply(cpu_row& row, const nf_conn& ct) {
-  if (&ct != row.ct || !row.is_track_untold) return stop("the reply tuple is altered too late");
+  if (&ct != row.ct || !row.untold) return stop("the reply tuple is altered too late");
   entry_row& of = entries_.at(&ct);
   const trace_key reply = flows_.need(ct.hash_node(dir::reply).key());
   const bool is_altered = of.reply.flow != 0;
@@ -300,15 +297,13 @@ void recorder::alter_reply(cpu_row& row, const nf_conn& ct) {
 
 /// With the timeout that the tracker has left: relative before confirm, what remains of it after.
 void recorder::track(cpu_row& row) {
-  if (row.at == stage::track) {
-    row.at = stage::confirm;
-    row.is_track_untold = !row.ct->is_confirmed();
-    if (row.is_track_untold) return;
-  }
-  tell({.action = action::track,
-        .cpu = row.number,
-        .number = left(*row.ct),
-        .flag = row.ct->has(status::assured)});
+  row.at = stage::confirm;
+  const trace_step step = {.action = action::track,
+                           .cpu = row.number,
+                           .number = left(*row.ct),
+                           .flag = row.ct->has(status::assured)};
+  if (row.ct->is_confirmed()) return tell(step);
+  row.untold = step;
 }
 
 void recorder::put(cpu_row& row) {

@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <queue>
 #include <unordered_map>
 #include <vector>
@@ -99,9 +100,11 @@ class recorder final : public observer {
     stage at = stage::idle;
     stage then = stage::idle;  // once the entry at hand is put
     const nf_conn* ct = nullptr;
-    trace_key want{};             // flow 0: none
-    bool is_track_untold = false;  // of a new entry: NAT, which the machine has first, comes after it
-    std::uint64_t exit_of = 0;    // 1 + id of the netns that the walk visits; 0: all
+    trace_key want{};  // flow 0: none
+    /// Track of a new entry, until the next step: NAT, which the machine has first, comes after it.
+    std::optional<trace_step> untold{};
+    false;                      // of a new entry: NAT, which the machine has first, comes after it
+    std::uint64_t exit_of = 0;  // 1 + id of the netns that the walk visits; 0: all
   };
   struct entry_row {
     std::uint32_t number = 0;

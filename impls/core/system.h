@@ -392,8 +392,7 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
 
 /// The registry's row of a table: see impls/CMakeLists.txt.
 template <ct::table Table>
-constexpr impl entry(std::string_view name,
-                     decltype(impl::make_observed) make_observed = nullptr) {
+constexpr impl entry(std::string_view name, decltype(impl::make_observed) make_observed = nullptr) {
   return {.name = name,
           .summary = Table::summary,
           .promises = Table::promises,
