@@ -7,6 +7,7 @@
 
 #include "spec/ct_system.h"
 #include "spec/guarantees.h"
+#include "spec/trace.h"
 
 #include <memory>
 #include <span>
@@ -23,6 +24,9 @@ struct impl {
   /// Of what does not live in this program but in the machine, on the real clock: what it needs and
   /// has not got here, or empty. It takes part only where it is named, never in `all`.
   std::string (*lacks)() = nullptr;
+  /// The same, telling each of its steps to the sink, which must outlive it; slow, for one thread.
+  /// nullptr: it cannot be observed.
+  std::unique_ptr<ct_system> (*make_observed)(const system_options&, trace_sink&) = nullptr;
 
   bool is_live() const { return lacks != nullptr; }
   bool is_timing_only() const { return promises.empty(); }

@@ -5,6 +5,7 @@
 #include "harness/cli/progress.h"
 #include "harness/cli/verb.h"
 #include "harness/format/number.h"
+#include "harness/model/accept.h"
 #include "harness/model/behaviour.h"
 #include "harness/model/configuration_file.h"
 #include "harness/model/machines.h"
@@ -29,6 +30,7 @@ struct model_arguments {
   bool all = false;
   model::check_options options;
   std::string itf;
+  std::string trace;
 };
 
 /// A configuration, the machine that it is for, and what came out.
@@ -322,7 +324,31 @@ outcome concluded(const std::vector<model_run>& runs, std::size_t begun, bool wa
   return found;
 }
 
+outcome accept_trace(const std::string& path) {
+  const auto begin = std::chrono::steady_clock::now();
+  const acceptance is = accept(path);
+  const double elapsed_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  outcome found;
+  found.exit = is.rejected.empty() ? exit_code::good : exit_code::bad;
+  found.verdict = is.rejected.empty() ? "accepted" : "rejected";
+  found.closing = fmt::format("{}: {} actions of {}, {} entries",
+                              found.verdict,
+                              grouped(is.actions),
+                              is.impl,
+                              grouped(is.entries));
+  fmt::print("{}", is.rejected);
+  found.figures = {{"trace", path},
+                   {"impl", is.impl},
+                   {"actions", is.actions},
+                   {"entries", is.entries},
+                   {"rejected", is.rejected},
+                   {"elapsed_s", elapsed_s}};
+  return found;
+}
+
 outcome run_model(const model_arguments& arguments) {
+  if (!arguments.trace.empty()) return accept_trace(arguments.trace);
   std::vector<model_run> runs = chosen_runs(arguments);
   if (arguments.lists) return list_runs(runs);
   const interrupt_listener listener;
@@ -372,6 +398,11 @@ std::function<outcome(const context&)> add_model(CLI::App& options) {
   options.add_flag("--symmetry", how.uses_symmetry, "one state of those that differ in names only");
   options.add_flag("--ample", how.uses_ample, "local steps alone where that is enough");
   options.add_flag("--edges", how.counts_edges, "digest the graph, to compare it with TLC's");
+  options
+      .add_option("--accept",
+                  arguments->trace,
+                  "is this recorded run (ctbench replay --trace) a run of the contract machine?")
+      ->type_name("FILE");
   options.add_option("--itf", arguments->itf, "write what breaks to FILE (Informal Trace Format)")
       ->type_name("FILE");
   return [arguments](const context&) { return run_model(*arguments); };

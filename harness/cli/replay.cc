@@ -9,6 +9,7 @@
 #include "harness/cli/verb.h"
 #include "harness/format/conntrack.h"
 #include "harness/format/number.h"
+#include "harness/trace/trace_writer.h"
 #include "workloads/playback.h"
 
 #include <algorithm>
@@ -35,6 +36,7 @@ struct replay_arguments {
   std::vector<std::string> sysctls;
   bool dccp = false;
   bool verify_checksums = false;
+  std::string trace;
 };
 
 /// Those that are compared; of those that only time, the ones that were named.
@@ -263,13 +265,30 @@ std::vector<helper_rule> helper_rules(const std::vector<std::string>& texts) {
   return rules;
 }
 
+/// What the steps of the one implementation are written to; nullptr: nothing.
+std::unique_ptr<trace_writer> trace_of(const replay_arguments& arguments,
+                                       std::span<const impl> impls,
+                                       const system_options& options) {
+  if (arguments.trace.empty()) return nullptr;
+  if (impls.size() != 1 || impls[0].make_observed == nullptr) {
+    throw usage_error(
+        "replay: --trace records one implementation that can be observed; name it with --impl "
+        "(locked_map, rcu, spinlock or tbb)");
+  }
+  std::size_t max_entries = 0;
+  for (const sysctl& one : impls[0].make(options)->sysctls(0)) {
+    if (one.name == "nf_conntrack_max") max_entries = one.value;
+  }
+  return std::make_unique<trace_writer>(arguments.trace, begun_trace(impls[0], max_entries));
+}
+
 outcome run_replay(const replay_arguments& arguments, const context& what) {
   const std::vector<impl> impls = contestants(what);
   workloads::playback player(arguments.captures,
                              arguments.verify_checksums ? ip_summed::none : ip_summed::unnecessary);
   const interrupt_listener listener;
   progress_bar bar;
-  const replay_options options = {
+  replay_options options = {
       .system = {.buckets = arguments.buckets,
                  .max_entries = 0,
                  .hash = arguments.hash == "xxh3" ? hash_kind::xxh3 : hash_kind::siphash,
@@ -281,6 +300,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
                  .dccp = arguments.dccp},
       .zone = {.id = arguments.zone},
       .events = arguments.events};
+  const std::unique_ptr<trace_writer> trace = trace_of(arguments, impls, options.system);
+  options.trace = trace.get();
   const replay_hooks hooks = {
       .should_stop = [&listener] { return listener.was_interrupted(); },
       .progress =
@@ -298,6 +319,8 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   bar.clear();
   for (const std::string& damage : player.damages()) fmt::print(stderr, "ctbench: {}\n", damage);
 
+  if (trace != nullptr) trace->finish();
+
   outcome found;
   found.exit = exit_of(player, result);
   found.is_stdout_taken =
@@ -312,6 +335,10 @@ outcome run_replay(const replay_arguments& arguments, const context& what) {
   set_verdict(found, player, result);
   found.figures = json_figures(player, result);
   found.figures["sysctls"] = arguments.sysctls;
+  if (trace != nullptr) {
+    fmt::print(to, "trace: {} actions in {}\n", grouped(trace->header().actions), arguments.trace);
+    found.figures["trace_actions"] = trace->header().actions;
+  }
   for (const replay_row& row : result.rows) found.rows.push_back(json_row(row));
   return found;
 }
@@ -353,6 +380,12 @@ std::function<outcome(const context&)> add_replay(CLI::App& options) {
   options.add_flag("--ftp-loose",
                    arguments->ftp_loose,
                    "expect also what an FTP offer says of a third host (nf_conntrack_ftp loose=1)");
+  options
+      .add_option("--trace",
+                  arguments->trace,
+                  "write the steps of one implementation, in the contract machine's words "
+                  "(ctbench model --accept reads it)")
+      ->type_name("FILE");
   options.add_flag("--acct", arguments->acct, "count packets and bytes (nf_conntrack_acct)");
   options.add_option("--buckets", arguments->buckets, "of the table (nf_conntrack_buckets)")
       ->check(CLI::Range(std::size_t{1}, buckets_max))

@@ -84,7 +84,8 @@ class lockstep {
     for (const impl& which : impls) {
       contestant& one = contestants_.emplace_back();
       one.which = &which;
-      one.system = which.make(options.system);
+      one.system = options.trace == nullptr ? which.make(options.system)
+                                            : which.make_observed(options.system, *options.trace);
       one.on = one.system->attach();
       one.row.impl = which.name;
       one.is_compared = !which.is_timing_only();

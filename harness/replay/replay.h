@@ -26,7 +26,8 @@ struct replay_options {
   system_options system;
   ct::zone zone{};  ///< of every packet
   std::size_t batch_packets = workloads::batch_packets_max;
-  bool events = false;  ///< listen, and compare what is told too
+  bool events = false;          ///< listen, and compare what is told too
+  trace_sink* trace = nullptr;  ///< is told the steps of each; they must have make_observed
 };
 
 /// Called after every batch; each may be empty.

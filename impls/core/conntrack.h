@@ -38,6 +38,7 @@
 #include "impls/core/helper.h"
 #include "impls/core/netns.h"
 #include "impls/core/nf_conn.h"
+#include "impls/core/observer.h"
 #include "impls/core/packet.h"
 #include "impls/core/proto/icmp_error.h"
 #include "impls/core/proto/l4proto.h"
@@ -120,14 +121,23 @@ class conntrack {
   insert_status create(cpu_state& cpu, const tuple& original, std::uint32_t timeout_s) noexcept;
   /// False: somebody else claimed it; or its destroy event was refused, and it waits unlinked.
   bool kill(cpu_state& cpu, nf_conn& ct) noexcept;
+  /// A packet, or a request, wants it gone. As kill().
+  bool kill_found(cpu_state& cpu, nf_conn& ct) noexcept {
+    mark(cpu.local, action::kill, ct);
+    return kill(cpu, ct);
+  }
   /// Kills every entry in the table of which `chosen(entry)` says so; returns how many. Misses none
   /// that was in the table when it began: no resize runs meanwhile.
   template <class Chosen>
-  std::size_t kill_if(cpu_state& cpu, Chosen&& chosen) noexcept;
+  std::size_t kill_if(cpu_state& cpu,
+                      Chosen&& chosen,
+                      action begins = action::flush_begin,
+                      netns_id in_net = 0) noexcept;
   bool alter_reply(skb& s, const tuple& reply) noexcept;
   std::vector<netns_holder> exit_netns(cpu_state& cpu, netns_id id);
   void put(cpu_state& cpu, nf_conn& ct) noexcept {
-    if (ct.put()) destroy(cpu, ct);
+    mark(cpu.local, action::put, ct);
+    unref(cpu, ct);
   }
   ct::key key_of(const tuple& t, std::uint16_t zone_id, netns& in_net) const noexcept;
   update_status update(cpu_state& cpu, const tuple& t, const conn_update& change) noexcept;
@@ -205,6 +215,10 @@ class conntrack {
   void merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept;
   nf_conn* resolve(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
   void in_icmp_error(cpu_state& cpu, const parsed_packet& parsed, skb& s) noexcept;
+  /// A reference that the observer knows of, or that is none of a packet's or request's.
+  void unref(cpu_state& cpu, nf_conn& ct) noexcept {
+    if (ct.put()) destroy(cpu, ct);
+  }
   bool defragment(skb& s, parsed_packet& out) noexcept;
   static void invalid(counter& counted_as, skb& s, const char* reason) noexcept;
   void destroy(cpu_state& cpu, nf_conn& ct) noexcept;

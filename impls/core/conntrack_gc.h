@@ -28,10 +28,15 @@ gc_report conntrack<Table>::run_gc(cpu_state& cpu) noexcept {
   };
   const auto take = [&](nf_conn& ct, dir) noexcept {
     if (ct.is_confirmed() && ct.is_expired(now())) {
+      mark(cpu.local, action::gc_visit, ct);
+      mark(cpu.local, action::reap, ct);
       if (kill(cpu, ct)) ++report.reaped;
-    } else if (drops_early && may_drop_early(ct) && kill(cpu, ct)) {
-      ++report.dropped;
-      gc_.saw_expired();
+    } else if (drops_early && may_drop_early(ct)) {
+      mark(cpu.local, action::gc_drop, ct);
+      if (kill(cpu, ct)) {
+        ++report.dropped;
+        gc_.saw_expired();
+      }
     }
     put(cpu, ct);
   };
@@ -74,12 +79,23 @@ bool conntrack<Table>::may_drop_early(const nf_conn& ct) const noexcept {
 /// Source: nf_ct_iterate_cleanup(), Linux 6.18, which keeps resizes out by a mutex since 5.15.
 template <ct::table Table>
 template <class Chosen>
-std::size_t conntrack<Table>::kill_if(cpu_state& cpu, Chosen&& chosen) noexcept {
+std::size_t conntrack<Table>::kill_if(cpu_state& cpu,
+                                      Chosen&& chosen,
+                                      action begins,
+                                      netns_id in_net) noexcept {
   std::size_t killed = 0;
   table_.quiescent(cpu.local);  // a resize that holds the lock may wait for readers
   const std::lock_guard guard(walk_lock_);
+  mark(cpu.local, begins, std::uint64_t{in_net});
   // The reply direction: a reply-only entry has no other.
-  for_each(cpu, dir::reply, [&](nf_conn& ct) { killed += chosen(ct) && kill(cpu, ct) ? 1 : 0; });
+  for_each(cpu, dir::reply, [&](nf_conn& ct) {
+    mark(cpu.local, action::walk_visit, ct);
+    const bool is_chosen = chosen(ct);
+    if (!is_chosen) mark(cpu.local, action::spare, ct);
+    killed += is_chosen && kill(cpu, ct) ? 1 : 0;
+    mark(cpu.local, action::put, ct);  // for_each does it
+  });
+  mark(cpu.local, action::walk_end);
   return killed;
 }
 
@@ -88,6 +104,7 @@ void conntrack<Table>::advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept
   const auto move_clock = [&](std::uint64_t to) {
     std::uint64_t old = clock_.load(std::memory_order_relaxed);  // relaxed: time orders nothing
     // relaxed: as above; the exchange only keeps the clock from going back.
+    mark(cpu.local, action::tick, to);
     while (old < to && !clock_.compare_exchange_weak(old, to, std::memory_order_relaxed)) {
     }
   };
@@ -129,13 +146,18 @@ std::vector<netns_holder> conntrack<Table>::exit_netns(cpu_state& cpu, netns_id 
   netns& leaving = net(id);
   leaving.is_exiting.store(true, std::memory_order_relaxed);  // relaxed: see reserve()
   silence(cpu, leaving);
-  kill_if(cpu, [&](const nf_conn& ct) { return ct.net == &leaving; });
+  kill_if(
+      cpu,
+      [&](const nf_conn& ct) { return ct.net == &leaving; },
+      action::exit_begin,
+      id);
   std::vector<netns_holder> holders;
   // acquire: pairs with the release in destroy(): what is not counted is freed.
   if (leaving.count.load(std::memory_order_acquire) == 0) {
     leaving.policy = defaults_;
     leaving.gre_keys.clear();
     leaving.is_exiting.store(false, std::memory_order_relaxed);  // relaxed: see reserve()
+    mark(cpu.local, action::exit_end, std::uint64_t{id});
     return holders;
   }
   for (const netns::cpu_lists& of_cpu : leaving.lists) {
@@ -162,7 +184,7 @@ void conntrack<Table>::for_each(cpu_state& cpu, dir wanted, Visit&& visit) noexc
   };
   const auto take = [&](nf_conn& ct, dir) noexcept {
     if (ct.is_confirmed()) visit(ct);
-    put(cpu, ct);
+    unref(cpu, ct);
   };
   for (std::size_t bucket = 0; bucket < table_.bucket_count(); ++bucket) {
     table_.scan(cpu.local, bucket, want, take);

@@ -130,6 +130,7 @@ template <ct::table Table>
 bool conntrack<Table>::reserve(cpu_state& cpu, netns& in_net, const ct::key& for_key) noexcept {
   // relaxed: a limit, not an order.
   const std::size_t reserved = in_net.count.fetch_add(1, std::memory_order_relaxed) + 1;
+  mark(cpu.local, action::reserve, for_key);
   // relaxed: who sees the flag late makes an entry that the next pass of the exit meets.
   if (in_net.is_exiting.load(std::memory_order_relaxed)) return false;
   const std::size_t max = global_.max_entries;
@@ -158,8 +159,11 @@ bool conntrack<Table>::early_drop(cpu_state& cpu,
   };
   // Looked at again under the reference: type-safe memory may have changed hands.
   const auto take = [&](nf_conn& ct, dir d) noexcept {
+    mark(cpu.local, action::early_drop, ct);
     const bool counts = !ct.is_expired(now());
-    if (is_victim(ct, d) && kill(cpu, ct) && counts) ++drops;
+    const bool is_still_one = is_victim(ct, d);
+    if (!is_still_one) mark(cpu.local, action::spare, ct);
+    if (is_still_one && kill(cpu, ct) && counts) ++drops;
     put(cpu, ct);
   };
   std::size_t bucket = table_.bucket_of(hash);
@@ -180,6 +184,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   nf_conn* const ct = reserve(cpu, in_net, original_key) ? table_.alloc(cpu.local) : nullptr;
   if (ct == nullptr) {
     in_net.count.fetch_sub(1, std::memory_order_relaxed);  // relaxed: as in reserve()
+    mark(cpu.local, action::refuse);
     return nullptr;
   }
   ct->hash_node(dir::original).set(original_key, dir::original);
@@ -201,6 +206,7 @@ nf_conn* conntrack<Table>::alloc(cpu_state& cpu,
   // (2) release; pairs with the acquire in nf_conn::get_unless_zero(): a late reader that gets a
   // reference sees this life of the memory, not the last one.
   ct->use.store(1, std::memory_order_release);
+  mark(cpu.local, action::alloc, *ct);
   return ct;
 }
 
@@ -212,14 +218,17 @@ insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct, confirm_step
     case insert_status::inserted:
       return outcome;
     case insert_status::chain_too_long:
+      mark(cpu.local, action::chain_too_long, ct);
       ++cpu.stat->chaintoolong;
       break;
     case insert_status::clash:
       if (steps.winner() != nullptr) return outcome;
+      mark(cpu.local, action::clash_drop, ct);
       ++cpu.stat->drop;
       break;
     case insert_status::refused:
       if (steps.is_confirmed_already()) return outcome;  // it lives, and is not ours to bury
+      mark(cpu.local, action::confirm_dying, ct);
       break;
   }
   ++cpu.stat->insert_failed;
@@ -241,6 +250,7 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   const insert_status outcome = table_.insert(cpu.local, *ct, steps);
   if (outcome == insert_status::inserted) {
     ++cpu.stat->insert;
+    mark(cpu.local, action::deliver, *ct);
     deliver(*ct);
   } else {  // no packet is lost: drop and insert_failed are not for requests
     if (outcome == insert_status::chain_too_long) ++cpu.stat->chaintoolong;
@@ -260,6 +270,7 @@ found<nf_conn> conntrack<Table>::find_get(cpu_state& cpu, const ct::key& key) no
 
 template <ct::table Table>
 void conntrack<Table>::reap(cpu_state& cpu, nf_conn& ct) noexcept {
+  mark(cpu.local, action::reap, ct);
   // CONFIRMED first, timeout after it: see nf_conn::is_expired().
   if (ct.is_confirmed() && ct.is_expired(now())) kill(cpu, ct);
   put(cpu, ct);
@@ -270,19 +281,24 @@ bool conntrack<Table>::kill(cpu_state& cpu, nf_conn& ct) noexcept {
   // (3) acq_rel: the claim. acquire pairs with (1): what was linked before CONFIRMED is unlinked
   // here; release: who sees DYING sees what the claimant did before.
   if ((ct.status.fetch_or(status::dying, std::memory_order_acq_rel) & status::dying) != 0) {
+    mark(cpu.local, action::claim_lost, ct);
     return false;
   }
   if (!ct.is_confirmed()) return true;  // nothing to unlink; confirm will refuse it
+  mark(cpu.local, action::claim, ct);
   stamp_stop(ct, jiffies64());
   const bool is_told = announce_destroy(ct);
+  mark(cpu.local, is_told ? action::tell : action::tell_refused, ct);
   table_.unlink(cpu.local, ct);
   expects_.remove_all_of(ct, *cpu.stat);
   if (!is_told) {
     await_redelivery(ct);
+    mark(cpu.local, action::park, ct);
     return false;
   }
   ct.net->lists[cpu.index].dying.add(ct);
-  put(cpu, ct);  // the table's reference
+  mark(cpu.local, action::put_table, ct);
+  unref(cpu, ct);  // the table's reference
   return true;
 }
 
@@ -295,10 +311,11 @@ void conntrack<Table>::destroy(cpu_state& cpu, nf_conn& ct) noexcept {
     expects_.remove_all_of(ct, *cpu.stat);
     ct.help.reset();
   }
-  if (nf_conn* const master = std::exchange(ct.master, nullptr)) put(cpu, *master);
+  if (nf_conn* const master = std::exchange(ct.master, nullptr)) unref(cpu, *master);
   table_.free(cpu.local, ct);
   // release: who sees the lower count may rely on the memory being free again.
   of_net.count.fetch_sub(1, std::memory_order_release);
+  mark(cpu.local, action::uncount, std::uint64_t{of_net.id});
 }
 
 }  // namespace ct::core

@@ -16,7 +16,7 @@ class conntrack<Table>::context final : public track_context {
         owner_(owner),
         cpu_(cpu) {}
 
-  bool kill(nf_conn& ct) override { return owner_.kill(cpu_, ct); }
+  bool kill(nf_conn& ct) override { return owner_.kill_found(cpu_, ct); }
 
  private:
   conntrack& owner_;
@@ -144,6 +144,7 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
       ct->set(status::seen_reply);
     }
     const track outcome = tracker.handle(*ct, parsed.pkt, ctx);
+    mark(cpu.local, action::track, *ct);
     if (planted("seen_reply_by_invalid") && ctx.dir() == dir::reply) ct->set(status::seen_reply);
     if (outcome == track::accept) {
       if (s.info == ctinfo::established_reply && ct->set(status::seen_reply)) {
@@ -227,6 +228,7 @@ void conntrack<Table>::in_icmp_error(cpu_state& cpu, const parsed_packet& parsed
                    s,
                    "icmp error: it goes to another host than the packet it quotes came from");
   }
+  mark(cpu.local, action::track, *hit.entry);
   s.nfct = hit.entry;
   s.conn_id = hit.entry->id;
   const dir goes = planted("error_direction_swapped") ? !hit.dir : hit.dir;
@@ -240,16 +242,21 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
   if (s.nfct == nullptr) return;
   auto& ct = *static_cast<nf_conn*>(s.nfct);
   if (ct.help != nullptr && !run_helper(cpu, ct, s)) return;
-  if (ct.has(status::confirmed)) return deliver(ct);
+  if (ct.has(status::confirmed)) {
+    mark(cpu.local, action::deliver, ct);
+    return deliver(ct);
+  }
   if (direction(s.info) == dir::reply) return;
   const l4proto& tracker = find_l4proto(ct.tuple(dir::original).dst.protonum, l4protos_);
   confirm_steps steps(jiffies64(), cpu.random.below(30), tracker.resolves_clash);
   const insert_status outcome = insert(cpu, ct, steps);
   if (outcome == insert_status::inserted) {
     if (steps.is_reply_only()) ++cpu.stat->clash_resolve;
+    mark(cpu.local, action::deliver, ct);
     deliver(ct);
   } else if (steps.winner() != nullptr) {
     merge(cpu, s, *steps.winner());
+    mark(cpu.local, action::deliver, *steps.winner());
     deliver(*steps.winner());
   } else {
     s.verdict = verdict::drop;
@@ -261,6 +268,7 @@ void conntrack<Table>::confirm(cpu_state& cpu, skb& s) noexcept {
 template <ct::table Table>
 void conntrack<Table>::merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept {
   auto& loser = *static_cast<nf_conn*>(s.nfct);
+  mark(cpu.local, action::merge, winner);
   if (loser.has_extension(ext::acct) && winner.has_extension(ext::acct)) {
     const std::size_t d = index(direction(s.info));
     // relaxed, all: statistics.
@@ -272,7 +280,7 @@ void conntrack<Table>::merge(cpu_state& cpu, skb& s, nf_conn& winner) noexcept {
   s.conn_id = winner.id;
   ++cpu.stat->clash_resolve;
   loser.net->lists[cpu.index].dying.add(loser);
-  put(cpu, loser);
+  unref(cpu, loser);
 }
 
 /// Gives an unconfirmed entry another reply tuple, as NAT does. False: it is too late for that.

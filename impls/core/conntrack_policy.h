@@ -76,7 +76,11 @@ update_status conntrack<Table>::update(cpu_state& cpu,
   const found<nf_conn> hit = find_get(cpu, key_of(t, change.zone.id_for(d), net(change.net)));
   if (hit.entry == nullptr) return update_status::not_found;
   const update_status is = core::update(*hit.entry, change, now());
-  if (is == update_status::updated) deliver(*hit.entry, events_of_update);
+  if (is == update_status::updated) {
+    mark(cpu.local, action::track, *hit.entry);
+    mark(cpu.local, action::deliver, *hit.entry);
+    deliver(*hit.entry, events_of_update);
+  }
   put(cpu, *hit.entry);
   return is;
 }

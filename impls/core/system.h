@@ -80,6 +80,8 @@ class system final : public ct_system {
   std::size_t buckets() const noexcept override { return core_.table().bucket_count(); }
 
   std::string broken_invariant(ct::cpu& on) override;
+  /// Before the first CPU is attached.
+  Table& table() noexcept { return core_.table(); }
 
   std::optional<conn> entry_of(const skb& s) const override {
     if (s.nfct == nullptr) return std::nullopt;
@@ -193,7 +195,7 @@ class system final : public ct_system {
       for (const tuple& t : tuples) {
         const found<nf_conn> hit = core.find_get(state_, core.key_of(t, 0, core.net(0)));
         if (hit.entry == nullptr) continue;
-        won += core.kill(state_, *hit.entry) ? 1 : 0;
+        won += core.kill_found(state_, *hit.entry) ? 1 : 0;
         core.put(state_, *hit.entry);
       }
       quiescent();
@@ -219,7 +221,9 @@ class system final : public ct_system {
       return killed;
     }
     bool alter_reply(skb& packet, const tuple& reply) noexcept override {
-      return owner_.core_.alter_reply(packet, reply);
+      const bool is_altered = owner_.core_.alter_reply(packet, reply);
+      if (is_altered) mark(state_.local, action::alter_reply, *static_cast<nf_conn*>(packet.nfct));
+      return is_altered;
     }
     std::vector<netns_holder> exit_netns(netns_id id) override {
       std::vector<netns_holder> left = owner_.core_.exit_netns(state_, id);
@@ -388,14 +392,15 @@ std::string system<Table>::broken_invariant(ct::cpu& on) {
 
 /// The registry's row of a table: see impls/CMakeLists.txt.
 template <ct::table Table>
-constexpr impl entry(std::string_view name) {
+constexpr impl entry(std::string_view name, decltype(impl::make_observed) make_observed = nullptr) {
   return {.name = name,
           .summary = Table::summary,
           .promises = Table::promises,
           .make = [](const system_options& options) -> std::unique_ptr<ct_system> {
             return std::make_unique<system<Table>>(options);
           },
-          .lacks = nullptr};
+          .lacks = nullptr,
+          .make_observed = make_observed};
 }
 
 }  // namespace ct::core

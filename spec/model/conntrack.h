@@ -29,6 +29,7 @@ struct few {
   static constexpr std::size_t entries = 4;
   static constexpr std::size_t cpus = 3;
   static constexpr std::size_t netns = 2;
+  static constexpr std::size_t tuples = 8;
   using number = std::uint8_t;  ///< of an entry, a CPU, a key; of references, of ticks
   /// Which entries, or netns.
   class set {
@@ -50,6 +51,7 @@ struct many {
   static constexpr std::size_t entries = 65536;
   static constexpr std::size_t cpus = 64;
   static constexpr std::size_t netns = 64;
+  static constexpr std::size_t tuples = 2 * entries;
   using number = std::uint32_t;
   class set {
    public:
@@ -317,6 +319,9 @@ class basic_conntrack {
   void walk(state& s, index_t p, set scope) const;
   place unlinked(const entry_state& e) const {
     return e.parked == parking::refused ? place::park : place::put_table;
+  }
+  bool is_nearly_full(const netns_state& n) const {
+    return max_ >= 100 ? n.count >= max_ / 100 * 95 : 20 * n.count >= 19 * max_;
   }
   bool is_reserved(const cpu_state&, index_t n) const;
   template <class Holds>

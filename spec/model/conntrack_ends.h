@@ -86,7 +86,7 @@ bool basic_conntrack<Room>::put_table(state& s, index_t p) const {
   if (s.cpu[p].pc != place::put_table) return false;
   go(s, p, place::release);
   --at_hand(s, p).use;
-  if (s.cpu[p].then == place::full) s.cpu[p].then = place::room;
+  if (s.cpu[p].then == place::full && at_hand(s, p).ttl != 0) s.cpu[p].then = place::room;
   return done(s);
 }
 
@@ -144,7 +144,8 @@ bool basic_conntrack<Room>::tick(state& s, index_t ticks) const {
     is_change = true;
     entry.ttl = entry.ttl > ticks ? static_cast<number>(entry.ttl - ticks) : number{0};
   }
-  return is_change && done(s);
+  // A recorded clock also goes on while nothing lives.
+  return (is_change || !Room::is_search) && done(s);
 }
 
 template <class Room>
@@ -162,7 +163,7 @@ bool basic_conntrack<Room>::gc_drop(state& s, index_t p, index_t e) const {
   const entry_state& entry = s.entry[e];
   if (!is_idle_for(s, p, may_.gc) || !may_.early_drop) return false;
   if (entry.status != life::confirmed || entry.linked == 0 || entry.dying) return false;
-  if (20 * s.net[net_of(entry)].count < 19 * max_) return false;
+  if (!is_nearly_full(s.net[net_of(entry)])) return false;
   take(s, p, e, place::claim);
   return done(s);
 }

@@ -10,7 +10,7 @@ template <class Room>
 basic_conntrack<Room>::basic_conntrack(const configuration& c)
     : entry_names_(c.set("Entries", Room::entries)),
       net_names_(c.set("Netns", Room::netns)),
-      tuple_names_(c.set("Tuples", 8)),
+      tuple_names_(c.set("Tuples", Room::tuples)),
       timeout_(c.number("Timeout", 100)),
       max_(c.number("Max", 1'000'000)),
       chain_limit_(c.number("ChainLimit", 1'000'000)),

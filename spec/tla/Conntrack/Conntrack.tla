@@ -517,12 +517,14 @@ UnlinkReply(p) ==
                  systemVars, then, want, at, walkVars>>
   /\ Watch
 
-(* The kill was won: where room was wanted, there is some.                  *)
+(* The kill was won: where room was wanted, there is some. What had expired *)
+(* is no room made: it would have gone anyway.                              *)
 PutTable(p) ==
   /\ pc[p] = "put_table"
   /\ Goto(p, "release")
   /\ use' = [use EXCEPT ![at[p]] = @ - 1]
-  /\ then' = [then EXCEPT ![p] = IF @ = "full" THEN "room" ELSE @]
+  /\ then' = [then EXCEPT ![p] =
+                IF @ = "full" /\ ~IsExpired(at[p]) THEN "room" ELSE @]
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
                  systemVars, want, at, walkVars>>
   /\ Watch
@@ -597,11 +599,14 @@ GcVisit(p, e) ==
                  systemVars, then, want, walkVars>>
   /\ Watch
 
-(* While a netns is nearly full, it takes entries before their time.         *)
+(* While a netns is nearly full, it takes entries before their time. The     *)
+(* limit counts in whole hundreds, if it has any.                            *)
+IsNearlyFull(n) ==
+  IF Max >= 100 THEN count[n] >= (Max \div 100) * 95 ELSE 20 * count[n] >= 19 * Max
 GcDrop(p, e) ==
   /\ IdleFor(p, "gc") /\ May("early_drop")
   /\ status[e] = "confirmed" /\ linked[e] # {} /\ ~dying[e]
-  /\ 20 * count[NetOf(e)] >= 19 * Max
+  /\ IsNearlyFull(NetOf(e))
   /\ Take(p, e, "claim")
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
                  systemVars, then, want, walkVars>>

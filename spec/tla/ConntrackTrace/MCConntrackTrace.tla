@@ -1,0 +1,4 @@
+--------------------------- MODULE MCConntrackTrace ---------------------------
+(* ConntrackTrace as a model checker takes it. *)
+EXTENDS ConntrackTrace
+================================================================================
