@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// What the machines themselves claim: that some steps are local, that some sets are symmetric.
-#include "harness/model/configuration_file.h"
 #include "harness/model/machines.h"
+
+#include "harness/model/configuration_file.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
