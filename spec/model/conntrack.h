@@ -91,14 +91,15 @@ enum class place : std::uint8_t {
   release,
   walk,
   resize,
+  making_room,  ///< of `then` alone: full, and no more if the kill is won
 };
 
 namespace detail {
-inline constexpr std::array<std::string_view, 23> places = {
+inline constexpr std::array<std::string_view, 24> places = {
     "idle",  "lookup",  "reserve",         "alloc",        "full",    "room",      "refuse",
     "track", "confirm", "insert_original", "insert_reply", "publish", "deliver",   "reap",
     "claim", "tell",    "unlink_original", "unlink_reply", "park",    "put_table", "release",
-    "walk",  "resize"};
+    "walk",  "resize",  "making_room"};
 }  // namespace detail
 
 template <class Room>

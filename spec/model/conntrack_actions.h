@@ -124,8 +124,8 @@ bool basic_conntrack<Room>::early_drop(state& s, index_t p, index_t v) const {
   if (victim.ttl != 0 && (victim.assured || net_of(victim) != net_of_key(s.cpu[p].want))) {
     return false;
   }
+  s.cpu[p].then = pc == place::full && victim.ttl != 0 ? place::making_room : pc;
   take(s, p, v, place::claim);
-  s.cpu[p].then = pc;
   return done(s);
 }
 

@@ -37,7 +37,8 @@ bool basic_conntrack<Room>::spare(state& s, index_t p) const {
   if (s.cpu[p].pc != place::claim) return false;
   const place then = s.cpu[p].then;
   const bool is_filtered = then == place::walk && may_.filter;
-  const bool is_assured = (then == place::full || then == place::room) && at_hand(s, p).assured;
+  const bool is_assured =
+      (then == place::making_room || then == place::room) && at_hand(s, p).assured;
   if (!is_filtered && !is_assured) return false;
   go(s, p, place::release);
   return done(s);
@@ -86,7 +87,7 @@ bool basic_conntrack<Room>::put_table(state& s, index_t p) const {
   if (s.cpu[p].pc != place::put_table) return false;
   go(s, p, place::release);
   --at_hand(s, p).use;
-  if (s.cpu[p].then == place::full && at_hand(s, p).ttl != 0) s.cpu[p].then = place::room;
+  if (s.cpu[p].then == place::making_room) s.cpu[p].then = place::room;
   return done(s);
 }
 
@@ -104,7 +105,7 @@ template <class Room>
 bool basic_conntrack<Room>::put(state& s, index_t p) const {
   cpu_state& cpu = s.cpu[p];
   if (cpu.pc != place::release) return false;
-  cpu.pc = cpu.then;
+  cpu.pc = cpu.then == place::making_room ? place::full : cpu.then;
   cpu.then = place::idle;
   if (cpu.pc == place::idle || cpu.pc == place::walk) cpu.want = 0;
   --at_hand(s, p).use;

@@ -208,7 +208,7 @@ bool basic_conntrack<Room>::is_reserved(const cpu_state& cpu, index_t n) const {
   if (cpu.pc == place::alloc) return true;
   return allows_.count_reserves &&
          (cpu.pc == place::full || cpu.pc == place::room || cpu.pc == place::refuse ||
-          cpu.then == place::full || cpu.then == place::room);
+          cpu.then == place::full || cpu.then == place::making_room || cpu.then == place::room);
 }
 
 template <class Room>

@@ -235,12 +235,14 @@ Reserve(p) ==
                  systemVars, then, want, at, walkVars>>
   /\ Watch
 
+(* What has expired is no room made: it would have gone anyway.             *)
 EarlyDrop(p, v) ==
   /\ pc[p] \in {"full", "room"} /\ May("early_drop")
   /\ status[v] = "confirmed" /\ linked[v] # {} /\ ~dying[v]
   /\ IsExpired(v) \/ (~assured[v] /\ NetOf(v) = want[p][1])
   /\ Take(p, v, "claim")
-  /\ then' = [then EXCEPT ![p] = pc[p]]
+  /\ then' = [then EXCEPT ![p] = IF pc[p] = "full" /\ ~IsExpired(v)
+                                  THEN "making_room" ELSE pc[p]]
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
                  systemVars, want, walkVars>>
   /\ Watch
@@ -471,7 +473,7 @@ ClaimLost(p) ==
 Spare(p) ==
   /\ pc[p] = "claim"
   /\ \/ then[p] = "walk" /\ May("filter")
-     \/ then[p] \in {"full", "room"} /\ assured[at[p]]
+     \/ then[p] \in {"making_room", "room"} /\ assured[at[p]]
   /\ Goto(p, "release")
   /\ UNCHANGED <<bodyVars, tableVars, use, timeVars, eventVars, countVars,
                  systemVars, then, want, at, walkVars>>
@@ -517,14 +519,12 @@ UnlinkReply(p) ==
                  systemVars, then, want, at, walkVars>>
   /\ Watch
 
-(* The kill was won: where room was wanted, there is some. What had expired *)
-(* is no room made: it would have gone anyway.                              *)
+(* The kill was won: where room was to be made, there is some.              *)
 PutTable(p) ==
   /\ pc[p] = "put_table"
   /\ Goto(p, "release")
   /\ use' = [use EXCEPT ![at[p]] = @ - 1]
-  /\ then' = [then EXCEPT ![p] =
-                IF @ = "full" /\ ~IsExpired(at[p]) THEN "room" ELSE @]
+  /\ then' = [then EXCEPT ![p] = IF @ = "making_room" THEN "room" ELSE @]
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
                  systemVars, want, at, walkVars>>
   /\ Watch
@@ -543,7 +543,7 @@ Park(p) ==
 
 Put(p) ==
   /\ pc[p] = "release"
-  /\ Goto(p, then[p])
+  /\ Goto(p, IF then[p] = "making_room" THEN "full" ELSE then[p])
   /\ then' = [then EXCEPT ![p] = "idle"]
   /\ want' = IF then[p] \in {"idle", "walk"} THEN [want EXCEPT ![p] = None] ELSE want
   /\ use'  = [use EXCEPT ![at[p]] = @ - 1]
@@ -859,7 +859,7 @@ Reserved(p, n) ==
   /\ want[p] # None /\ want[p][1] = n
   /\ \/ pc[p] = "alloc"
      \/ /\ Allows("count_reserves")
-        /\ pc[p] \in {"full", "room", "refuse"} \/ then[p] \in {"full", "room"}
+        /\ pc[p] \in {"full", "room", "refuse"} \/ then[p] \in {"full", "making_room", "room"}
 CountIsLive ==
   \A n \in Netns :
     count[n] = Cardinality({e \in Entries : status[e] # "free" /\ NetOf(e) = n})
