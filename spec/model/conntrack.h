@@ -342,7 +342,7 @@ class basic_conntrack {
   struct {
     bool two_phase_delete, loser_returns_early, count_reserves, miss_during_resize, chain_too_long,
         clash_merge, clash_reply_only, weak_dump, passing_reference, late_refresh, killer_tells,
-        put_after_telling;
+        put_after_telling, stale_visit;
   } allows_{};
 };
 

@@ -11,7 +11,8 @@ namespace ct::model {
 template <class Room>
 bool basic_conntrack<Room>::reap(state& s, index_t p) const {
   if (s.cpu[p].pc != place::reap) return false;
-  go(s, p, at_hand(s, p).ttl == 0 ? place::claim : place::release);
+  const entry_state& e = at_hand(s, p);
+  go(s, p, e.status == life::confirmed && e.ttl == 0 ? place::claim : place::release);
   return done(s);
 }
 
@@ -150,7 +151,8 @@ template <class Room>
 bool basic_conntrack<Room>::gc_visit(state& s, index_t p, index_t e) const {
   const entry_state& entry = s.entry[e];
   if (!is_idle_for(s, p, may_.gc)) return false;
-  if (entry.status != life::confirmed || entry.linked == 0 || entry.ttl != 0) return false;
+  const bool is_there = entry.status == life::confirmed && entry.linked != 0 && entry.ttl == 0;
+  if (!is_there && !(allows_.stale_visit && entry.use != 0)) return false;
   take(s, p, e, place::reap);
   return done(s);
 }

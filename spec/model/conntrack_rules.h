@@ -46,7 +46,8 @@ basic_conntrack<Room>::basic_conntrack(const configuration& c)
              .passing_reference = allows("passing_reference"),
              .late_refresh = allows("late_refresh"),
              .killer_tells = allows("killer_tells"),
-             .put_after_telling = allows("put_after_telling")};
+             .put_after_telling = allows("put_after_telling"),
+             .stale_visit = allows("stale_visit")};
 }
 
 template <class Room>

@@ -441,10 +441,11 @@ LeaveToKiller(p) ==
 --------------------------------------------------------------------------------
 (* kill: claim, event, unlink both, give the table's reference back         *)
 
-(* Who came for an expired entry looks again, now that it is referenced.    *)
+(* Who came for an expired entry looks again, now that it is referenced: a  *)
+(* pointer that he had before may lead to another connection.               *)
 Reap(p) ==
   /\ pc[p] = "reap"
-  /\ Goto(p, IF IsExpired(at[p]) THEN "claim" ELSE "release")
+  /\ Goto(p, IF status[at[p]] = "confirmed" /\ IsExpired(at[p]) THEN "claim" ELSE "release")
   /\ UNCHANGED <<bodyVars, tableVars, use, timeVars, eventVars, countVars,
                  systemVars, then, want, at, walkVars>>
   /\ Watch
@@ -589,7 +590,8 @@ Tick(ticks) ==
 
 GcVisit(p, e) ==
   /\ IdleFor(p, "gc")
-  /\ status[e] = "confirmed" /\ linked[e] # {} /\ IsExpired(e)
+  /\ \/ status[e] = "confirmed" /\ linked[e] # {} /\ IsExpired(e)
+     \/ use[e] > 0 /\ Allows("stale_visit")
   /\ Take(p, e, "reap")
   /\ UNCHANGED <<bodyVars, tableVars, timeVars, eventVars, countVars,
                  systemVars, then, want, walkVars>>
