@@ -285,6 +285,8 @@ class basic_conntrack {
 
   /// What lookups under way could have seen is brought up to date; every step ends with it.
   void watch(state&) const;
+  /// Is p idle, and may it collect?
+  bool is_idle_for_gc(const state& s, index_t p) const { return is_idle_for(s, p, may_.gc); }
 
  private:
   static entry_state& at_hand(state& s, index_t p) { return s.entry[s.cpu[p].at - 1U]; }

@@ -248,4 +248,6 @@ inline typesafe_lookup::state typesafe_lookup::renamed(
   return out;
 }
 
+static_assert(machine<typesafe_lookup>);
+
 }  // namespace ct::model
