@@ -18,13 +18,12 @@
 /// header's after as many blanks as its numbers leave room for.
 #pragma once
 
+#include "spec/model/run_limits.h"
 #include "spec/trace.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace ct::harness {
 
@@ -33,14 +32,7 @@ inline constexpr std::string_view trace_machine = "Conntrack";
 
 struct trace_header {
   std::string impl;
-  std::uint32_t entries = 1;
-  std::uint32_t cpus = 1;
-  std::uint32_t flows = 1;
-  std::uint32_t netns = 1;
-  std::uint32_t max = 1;
-  std::uint32_t chain_limit = 1;
-  std::vector<std::string> operations;
-  std::vector<std::string> allowances;
+  model::run_limits limits{};
   std::uint64_t actions = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace ct::harness {
 namespace {
@@ -155,16 +156,16 @@ void trace_reader::read_header() {
     const auto number = [&](const char* field) {
       return within(field, json.at(field).get<std::uint32_t>(), numbers_max);
     };
-    header_ = {.impl = json.at("impl").get<std::string>(),
-               .entries = number("entries"),
-               .cpus = number("cpus"),
-               .flows = number("flows"),
-               .netns = number("netns"),
-               .max = number("max"),
-               .chain_limit = number("chain_limit"),
-               .operations = json.at("operations").get<std::vector<std::string>>(),
-               .allowances = json.at("allowances").get<std::vector<std::string>>(),
-               .actions = json.at("actions").get<std::uint64_t>()};
+    header_.impl = json.at("impl").get<std::string>();
+    header_.limits = {.entries = number("entries"),
+                      .cpus = number("cpus"),
+                      .flows = number("flows"),
+                      .netns = number("netns"),
+                      .max = number("max"),
+                      .chain_limit = number("chain_limit"),
+                      .operations = json.at("operations").get<std::vector<std::string>>(),
+                      .allowances = json.at("allowances").get<std::vector<std::string>>()};
+    header_.actions = json.at("actions").get<std::uint64_t>();
   } catch (const nlohmann::json::exception&) {
     fail(
         "this is no header of a trace (harness/trace/trace_file.h); record it with ctbench "
@@ -211,10 +212,11 @@ std::optional<trace_step> trace_reader::next() {
   trace_step& step = read.step;
   step.action = *action;
   const auto has = [&](std::uint8_t field) { return (signature.fields & field) != 0; };
-  if (has(trace_field::cpu)) within("cpu", step.cpu, header_.cpus);
-  if (has(trace_field::entry)) within("entry", step.entry, header_.entries);
-  if (has(trace_field::netns | trace_field::key)) within("netns", step.key.netns, header_.netns);
-  if (has(trace_field::key)) within("flow", step.key.flow, header_.flows);
+  if (has(trace_field::cpu)) within("cpu", step.cpu, header_.limits.cpus);
+  if (has(trace_field::entry)) within("entry", step.entry, header_.limits.entries);
+  if (has(trace_field::netns | trace_field::key))
+    within("netns", step.key.netns, header_.limits.netns);
+  if (has(trace_field::key)) within("flow", step.key.flow, header_.limits.flows);
   return step;
 }
 

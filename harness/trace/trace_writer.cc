@@ -9,6 +9,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 namespace ct::harness {
 namespace {
@@ -27,14 +28,14 @@ std::string header_line(const trace_header& h) {
       trace_format,
       trace_machine,
       h.impl,
-      h.entries,
-      h.cpus,
-      h.flows,
-      h.netns,
-      h.max,
-      h.chain_limit,
-      strings(h.operations),
-      strings(h.allowances),
+      h.limits.entries,
+      h.limits.cpus,
+      h.limits.flows,
+      h.limits.netns,
+      h.limits.max,
+      h.limits.chain_limit,
+      strings(h.limits.operations),
+      strings(h.limits.allowances),
       h.actions);
 }
 
@@ -77,28 +78,30 @@ trace_header begun_trace(const impl& which, std::size_t max_entries) {
   // (confirm_steps, impls/core/conntrack_life.h).
   constexpr std::uint32_t chain_limit = 26;
   const std::size_t max = max_entries == 0 ? no_limit : std::min(max_entries, no_limit);
-  trace_header header = {.impl = std::string(which.name),
-                         .max = static_cast<std::uint32_t>(max),
-                         .chain_limit = chain_limit,
-                         .operations = {"lookup",
-                                        "early_drop",
-                                        "nat",
-                                        "kill",
-                                        "update",
-                                        "filter",
-                                        "clock",
-                                        "gc",
-                                        "listener",
-                                        "flush",
-                                        "exit",
-                                        "resize"},
-                         .allowances = {"two_phase_delete",
-                                        "loser_returns_early",
-                                        "count_reserves",
-                                        "chain_too_long",
-                                        "clash_merge",
-                                        "clash_reply_only"}};
-  if (!which.promises.has(letter::f2)) header.allowances.emplace_back("miss_during_resize");
+  trace_header header;
+  header.impl = which.name;
+  header.limits.max = static_cast<std::uint32_t>(max);
+  header.limits.chain_limit = chain_limit;
+  header.limits.operations = {"lookup",
+                              "early_drop",
+                              "nat",
+                              "kill",
+                              "update",
+                              "filter",
+                              "clock",
+                              "gc",
+                              "listener",
+                              "flush",
+                              "exit",
+                              "resize"};
+  std::vector<std::string>& allowances = header.limits.allowances;
+  allowances = {"two_phase_delete",
+                "loser_returns_early",
+                "count_reserves",
+                "chain_too_long",
+                "clash_merge",
+                "clash_reply_only"};
+  if (!which.promises.has(letter::f2)) allowances.emplace_back("miss_during_resize");
   return header;
 }
 
@@ -121,10 +124,11 @@ void trace_writer::take(const trace_step& step) noexcept {
   const std::string line = trace_line(step);
   // What cannot be written is said by finish().
   std::fwrite(line.data(), 1, line.size(), file_.get());
-  header_.cpus = std::max(header_.cpus, step.cpu);
-  header_.entries = std::max(header_.entries, step.entry);
-  header_.netns = std::max(header_.netns, step.key.netns);
-  header_.flows = std::max(header_.flows, step.key.flow);
+  model::run_limits& seen = header_.limits;
+  seen.cpus = std::max(seen.cpus, step.cpu);
+  seen.entries = std::max(seen.entries, step.entry);
+  seen.netns = std::max(seen.netns, step.key.netns);
+  seen.flows = std::max(seen.flows, step.key.flow);
   ++header_.actions;
 }
 

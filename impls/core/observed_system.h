@@ -15,7 +15,7 @@ template <ct::table Table>
 std::unique_ptr<ct_system> make_observed(const system_options& options, trace_sink& to) {
   auto made = std::make_unique<system<Table>>(options);
   const l4proto_list& l4protos = options.dccp ? dccp_l4protos : default_l4protos;
-  made->table().observe(std::make_unique<recorder>(to, l4protos, made->jiffies64()));
+  made->table().observe(make_recorder(to, l4protos, made->jiffies64()));
   return made;
 }
 
