@@ -373,7 +373,7 @@ std::span<const fairness<basic_conntrack<Room>>> basic_conntrack<Room>::fairness
   static constexpr std::array<fairness<m>, 9> list = {{
       {"GoOn", true, domain::cpu, goes_on},
       {"Free",
-       false,
+       true,
        domain::entry,
        [](const m&, const step& taken, index_t e) {
          return is(taken, "Free") && taken.arguments[0] == e;

@@ -888,7 +888,7 @@ DestroyIsTold ==
 
 Fairness ==
   /\ \A p \in Cpus : SF_vars(GoOn(p))
-  /\ \A e \in Entries : WF_vars(Free(e))
+  /\ \A e \in Entries : SF_vars(Free(e))
   /\ \A n \in Netns : WF_vars(Uncount(n))
   /\ \A e \in Entries : SF_vars(\E p \in Cpus : GcVisit(p, e))
   /\ \A e \in Entries : SF_vars(Redeliver(e))
