@@ -78,7 +78,13 @@ def main():
     large = {c.name for c in modules.configurations()} - {c.name for c in small}
     found = list(findings({n: g for n, g in golden.items() if n not in large},
                           {c.name: modules.pin(c) for c in small}, rows))
-    good = f"{len(small)} configurations, {len(with_edges)} of them edge by edge: as TLC said"
+    traces = {path.name: path for path in modules.traces()}
+    found += findings(modules.read_golden()["traces"],
+                      {name: modules.pin_of_trace(path) for name, path in traces.items()},
+                      {name: {"verdict": modules.accepted_by(sys.argv[1], path)}
+                       for name, path in traces.items()})
+    good = f"{len(small)} configurations, {len(with_edges)} of them edge by edge, {len(traces)} traces: " \
+           "as TLC said"
     print("\n".join(found) or good)
     return 1 if found else 0
 

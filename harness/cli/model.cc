@@ -84,7 +84,9 @@ std::vector<std::string> found_paths(const std::string& folder) {
   std::vector<std::string> paths;
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
        at.increment(error)) {
-    if (at->path().extension() == ".cfg") paths.push_back(at->path().string());
+    // A module called ...Trace follows recorded runs: TLC's part of `--accept`, and no search.
+    const bool is_for_traces = at->path().parent_path().string().ends_with("Trace");
+    if (at->path().extension() == ".cfg" && !is_for_traces) paths.push_back(at->path().string());
   }
   if (error) {
     throw usage_error(

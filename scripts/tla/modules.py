@@ -11,6 +11,7 @@ import hashlib
 import json
 import pathlib
 import re
+import subprocess
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -51,7 +52,13 @@ class Configuration:
 
 
 def configurations(models=MODELS):
-    return [Configuration(path) for path in sorted(models.glob("*/*.cfg"))]
+    """Those to be searched; a module called ...Trace follows recorded runs instead."""
+    every = [Configuration(path) for path in sorted(models.glob("*/*.cfg"))]
+    return [c for c in every if not c.module.endswith("Trace")]
+
+
+def traces(models=MODELS):
+    return sorted((models / "ConntrackTrace").glob("*.ndjson"))
 
 
 def module_files(models=MODELS):
@@ -75,17 +82,27 @@ def needed_modules(module, files):
     return [files[name] for name in sorted(needed)]
 
 
-def pin(configuration, models=MODELS):
+def pin(configuration, models=MODELS, extra=()):
     """Hash of everything that TLC's numbers for this configuration depend on."""
     total = hashlib.sha256()
-    for path in [configuration.path, *needed_modules("MC" + configuration.module, module_files(models))]:
+    modules_of_it = needed_modules("MC" + configuration.module, module_files(models))
+    for path in [configuration.path, *modules_of_it, *extra]:
         text = path.read_bytes()
         total.update(f"{path.name} {len(text)}\n".encode() + text)
     return total.hexdigest()
 
 
+TRACE = Configuration(MODELS / "ConntrackTrace" / "trace.cfg")
+
+
+def pin_of_trace(path):
+    return pin(TRACE, extra=(path,))
+
+
 def read_golden(path=GOLDEN):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"configurations": {}}
+    if not path.exists():
+        return {"configurations": {}, "traces": {}}
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_golden(golden, path=GOLDEN):
@@ -100,3 +117,13 @@ def row_of_result(result):
         return {"verdict": result["broken"], "behaviour": result["steps_to_break"] + 1}
     numbers = ("distinct", "depth", "edges", "states_hash", "edges_hash")
     return {"verdict": HOLDS, **{key: result[key] for key in numbers if key in result}}
+
+
+def accepted_by(ctbench, path):
+    """What `ctbench model --accept` says of a recorded run, in TLC's words."""
+    done = subprocess.run([ctbench, "model", "--accept", path], capture_output=True, text=True, timeout=600)
+    said = done.stdout + done.stderr
+    if rejected := re.search(r"ndjson:(\d+): .* is no step", said):
+        return f"rejected at line {rejected[1]}"
+    accepted = re.search(r"accepted\D*([\d,]+) actions", said)
+    return f"accepted {accepted[1].replace(',', '')} actions" if accepted else said.strip()[-300:]
