@@ -159,10 +159,9 @@ bool conntrack<Table>::early_drop(cpu_state& cpu,
   };
   // Looked at again under the reference: type-safe memory may have changed hands.
   const auto take = [&](nf_conn& ct, dir d) noexcept {
-    mark(cpu.local, action::early_drop, ct);
     const bool counts = !ct.is_expired(now());
     const bool is_still_one = is_victim(ct, d);
-    if (!is_still_one) mark(cpu.local, action::spare, ct);
+    if (is_still_one) mark(cpu.local, action::early_drop, ct);
     if (is_still_one && kill(cpu, ct) && counts) ++drops;
     put(cpu, ct);
   };

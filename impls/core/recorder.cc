@@ -340,6 +340,8 @@ void recorder::on_walk(cpu_row& row, action what, const subject& about) {
     case action::gc_visit:
     case action::gc_drop:
       expect(row, stage::idle, "gc_worker runs on a CPU that carries a packet");
+      // It comes by each tuplehash: what went with the first is dying at the second.
+      if (about.ct->has(status::dying)) return;
       return take(row, what, *about.ct, stage::work);
     case action::flush_begin:
     case action::exit_begin:
