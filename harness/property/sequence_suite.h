@@ -62,7 +62,7 @@ struct counterexample {
 /// Sequences of at most `length` commands; nothing if none differs.
 inline std::optional<counterexample> search(const impl& on, int sequences, int length = 40) {
   rc::detail::TestParams params = rc::detail::configuration().testParams;
-  params.maxSuccess = sequences;
+  if (params.maxSuccess == rc::detail::TestParams{}.maxSuccess) params.maxSuccess = sequences;
   params.maxSize = length;
   std::optional<counterexample> shortest;
   const auto property = [&] {

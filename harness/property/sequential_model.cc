@@ -267,9 +267,12 @@ bool sequential_model::bury(model_index p) {
   return is_told;
 }
 
-void sequential_model::leave(model_index p) { must(machine_.put(state_, p), "Put"); }
+/// Memory that nobody holds any more is freed at once.
+void sequential_model::leave(model_index p) {
+  must(machine_.put(state_, p), "Put");
+  settle();
+}
 
-/// Memory that nobody holds is freed at once.
 void sequential_model::settle() {
   for (model_index e = 0; e < entries; ++e) {
     if (state_.entry[e].status == machine::life::free || state_.entry[e].use != 0) continue;
