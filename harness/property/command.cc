@@ -85,10 +85,11 @@ std::string text_of(const command& c) {
 
 std::string scenario_head(const sequence& what, const std::string& title) {
   const std::uint32_t limit = limits[what.limit];
-  std::string text = fmt::format("# {}\nrule TO.BE.NAMED\nwith buckets=4 seed={} nf_conntrack_events=1{}\n",
-                                 title,
-                                 what.seed,
-                                 limit == 0 ? "" : fmt::format(" nf_conntrack_max={}", limit));
+  std::string text =
+      fmt::format("# {}\nrule TO.BE.NAMED\nwith buckets=4 seed={} nf_conntrack_events=1{}\n",
+                  title,
+                  what.seed,
+                  limit == 0 ? "" : fmt::format(" nf_conntrack_max={}", limit));
   for (std::size_t key = 0; key < keys; ++key) {
     const std::size_t port = client_port + key / 2 % flows;
     const std::string ends = key % 2 == 0

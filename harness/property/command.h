@@ -18,9 +18,9 @@
 namespace ct::property {
 
 // What there is, few of everything, so that things meet.
-inline constexpr std::size_t slots = 4;  ///< packets on their way
+inline constexpr std::size_t slots = 3;  ///< packets on their way
 inline constexpr std::size_t nets = 2;
-inline constexpr std::size_t flows = 3;              ///< of a netns
+inline constexpr std::size_t flows = 3;                ///< of a netns
 inline constexpr std::size_t keys = nets * flows * 2;  ///< (netns, flow, direction), in that order
 inline constexpr std::size_t keys_of_net = flows * 2;
 
@@ -55,8 +55,8 @@ struct command {
 };
 
 /// Jiffies of a wait: about the edges of every timeout that there is.
-inline constexpr std::array<std::uint32_t, 12> waits = {
-    1, 249, 250, 500, 501, 750, 7249, 7250, 7499, 7500, 29'999, 30'000};
+inline constexpr std::array<std::uint32_t, 12> waits =
+    {1, 249, 250, 500, 501, 750, 7249, 7250, 7499, 7500, 29'999, 30'000};
 inline constexpr std::array<std::uint32_t, 4> create_timeouts_s = {30, 1, 77, 600};
 inline constexpr std::array<std::size_t, 5> bucket_counts = {1, 2, 4, 8, 16};
 inline constexpr std::size_t flush_all = 0;  ///< choices of a flush: all, or a netns alone

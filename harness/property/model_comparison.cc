@@ -17,12 +17,13 @@ std::string bits_text(std::uint32_t bits) {
   std::string text;
   for (std::size_t i = 0; i < event_count; ++i) {
     if ((bits >> i & 1U) == 0) continue;
-    text += (text.empty() ? "" : "|") + std::string(name(static_cast<event>(i)));
+    if (!text.empty()) text += '|';
+    text += name(static_cast<event>(i));
   }
   return text;
 }
 
-std::string verdict_text(verdict v) { return v == verdict::accept ? "accept" : "drop"; }
+std::string_view verdict_text(verdict v) { return v == verdict::accept ? "accept" : "drop"; }
 
 }  // namespace
 
@@ -57,10 +58,9 @@ void sequential_model::compare_outcome(const observation& seen) {
   const observation& wanted = expected_;
   require(seen.info == wanted.info,
           fmt::format("expected {}, was {}", name(wanted.info), name(seen.info)));
-  require(seen.verdict == wanted.verdict,
-          fmt::format("expected {}, was {}",
-                      verdict_text(wanted.verdict),
-                      verdict_text(seen.verdict)));
+  require(
+      seen.verdict == wanted.verdict,
+      fmt::format("expected {}, was {}", verdict_text(wanted.verdict), verdict_text(seen.verdict)));
   require(seen.conn_id == wanted.conn_id && seen.dir == wanted.dir,
           fmt::format("expected {} by tuple {}, was {} by tuple {}",
                       name_of(wanted.conn_id),
@@ -105,10 +105,10 @@ void sequential_model::compare_entry(const conn& is, std::size_t e) {
       !same_flow(is.tuples[1], tuple_of(reply))) {
     require(false, who() + " has other tuples than it was made with");
   }
-  const std::uint32_t bits =
-      (connections_[e].seen_reply ? status::seen_reply : 0U) |
-      (wanted.assured ? status::assured : 0U) | (wanted.dying ? status::dying : 0U) |
-      (wanted.silent ? status::nat_clash : 0U) | status::confirmed;
+  const std::uint32_t bits = (connections_[e].seen_reply ? status::seen_reply : 0U) |
+                             (wanted.assured ? status::assured : 0U) |
+                             (wanted.dying ? status::dying : 0U) |
+                             (wanted.silent ? status::nat_clash : 0U) | status::confirmed;
   if ((is.status & compared_status) != bits) {
     require(false, fmt::format("{}: expected status {:#x}, was {:#x}", who(), bits, is.status));
   }
@@ -201,17 +201,18 @@ std::string sequential_model::compare_statistics(const ip_conntrack_stat& seen) 
   is.search_restart = 0;  // the table's affair
   if (is == statistics_) return {};
   const auto text = [](const ip_conntrack_stat& s) {
-    return fmt::format("insert={} insert_failed={} drop={} early_drop={} clash_resolve={} found={} "
-                       "invalid={} error={} chaintoolong={}",
-                       s.insert,
-                       s.insert_failed,
-                       s.drop,
-                       s.early_drop,
-                       s.clash_resolve,
-                       s.found,
-                       s.invalid,
-                       s.error,
-                       s.chaintoolong);
+    return fmt::format(
+        "insert={} insert_failed={} drop={} early_drop={} clash_resolve={} found={} "
+        "invalid={} error={} chaintoolong={}",
+        s.insert,
+        s.insert_failed,
+        s.drop,
+        s.early_drop,
+        s.clash_resolve,
+        s.found,
+        s.invalid,
+        s.error,
+        s.chaintoolong);
   };
   return "statistics: expected " + text(statistics_) + ", was " + text(is);
 }
@@ -228,9 +229,11 @@ std::string outcome_text(const command& c, const observation& wanted) {
                          name(wanted.info),
                          wanted.verdict == verdict::accept ? "" : " drop");
     case verb::confirm:
-      return " -> " + verdict_text(wanted.verdict);
+      return fmt::format(" -> {}", verdict_text(wanted.verdict));
     case verb::find:
-      return wanted.conn_id == 0 ? " -> none" : wanted.dir == dir::original ? " -> original" : " -> reply";
+      return wanted.conn_id == 0           ? " -> none"
+             : wanted.dir == dir::original ? " -> original"
+                                           : " -> reply";
     case verb::kill:
     case verb::create:
     case verb::flush:
@@ -260,8 +263,8 @@ std::vector<command> end_of(const sequential_model& model) {
 
 class side_by_side {
  public:
-  side_by_side(const impl& on, const sequence& what, std::string* scenario)
-      : system_(on, what), model_(what.limit), scenario_(scenario) {}
+  side_by_side(const impl& on, const sequence& what, record* into)
+      : system_(on, what), model_(what.limit, into), record_(into) {}
 
   std::string run(const command& c) {
     if (!model_.takes(c)) return {};
@@ -272,7 +275,7 @@ class side_by_side {
       system_.look(asked, seen_);
       difference = model_.compare_lookups(asked, seen_);
     }
-    if (scenario_ != nullptr) write(c);
+    if (record_ != nullptr) write(c);
     return difference.empty() ? difference : text_of(c) + ": " + difference;
   }
 
@@ -287,21 +290,21 @@ class side_by_side {
 
  private:
   void write(const command& c) {
-    *scenario_ += text_of(c) + outcome_text(c, model_.expected()) + "\n";
+    record_->scenario += text_of(c) + outcome_text(c, model_.expected()) + "\n";
     if (c.what != verb::exit || !model_.expected().holders.empty()) return;
-    *scenario_ += c.net() == 0 ? "listen\n" : fmt::format("listen net {}\n", c.net());
+    record_->scenario += c.net() == 0 ? "listen\n" : fmt::format("listen net {}\n", c.net());
   }
 
   observed_system system_;
   sequential_model model_;
   observation seen_;
-  std::string* scenario_;
+  record* const record_;
 };
 
 }  // namespace
 
-std::string first_difference(const impl& on, const sequence& what, std::string* scenario) {
-  side_by_side both(on, what, scenario);
+std::string first_difference(const impl& on, const sequence& what, record* into) {
+  side_by_side both(on, what, into);
   for (const command& c : what.commands) {
     if (std::string difference = both.run(c); !difference.empty()) return difference;
   }

@@ -21,7 +21,19 @@ void demand_agreement(int sequences) {
 }
 
 TEST_CASE("every table does what the contract machine does, whatever is asked of it") {
-  demand_agreement(300);
+  demand_agreement(quick_sequences);
+}
+
+TEST_CASE("random sequences take every action that one thread can take") {
+  const impl& on = *std::ranges::find(implementations(), "spinlock", &impl::name);
+  record all;
+  rc::detail::TestParams params = rc::detail::configuration().testParams;
+  params.maxSuccess = 300;
+  params.maxSize = 120;
+  (void)rc::detail::checkTestable([&] { (void)first_difference(on, *any_sequence(), &all); },
+                                  rc::detail::TestMetadata{},
+                                  params);
+  for (const auto& [action, times] : all.taken) std::printf("%s %zu\n", action.c_str(), times);
 }
 
 TEST_CASE("every table does so in a hundred thousand sequences", "[.][long]") {

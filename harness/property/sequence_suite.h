@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Random sequences, and the search for one that tells a system from the machine.
 ///
-/// RC_PARAMS="seed=N max_success=N" is RapidCheck's; without, the seed is another one each time, and
-/// is printed with what was found.
+/// RC_PARAMS="seed=N max_success=N" is RapidCheck's; without, the seed is another one each time,
+/// and is printed with what was found.
 #pragma once
 
 #include "harness/property/sequential_model.h"
@@ -14,6 +14,9 @@
 #include <vector>
 
 namespace ct::property {
+
+/// Of each table, in the tests of every build.
+inline constexpr int quick_sequences = 300;
 
 inline rc::Gen<command> any_command() {
   using v = verb;
@@ -40,7 +43,10 @@ inline rc::Gen<command> any_command() {
                                                    {2, v::redeliver},
                                                    {3, v::exit}})),
       rc::gen::set(&command::slot, number(slots)),
-      rc::gen::set(&command::key, number(keys)),
+      // Three of four in netns 0, so that they meet, and where requests reach them.
+      rc::gen::set(
+          &command::key,
+          rc::gen::weightedOneOf<std::uint8_t>({{2, number(keys_of_net)}, {1, number(keys)}})),
       rc::gen::set(&command::choice, number(waits.size())));
 }
 
@@ -55,13 +61,17 @@ inline rc::Gen<sequence> any_sequence() {
 struct counterexample {
   sequence what{};           ///< the shortest that was found
   std::string difference{};  ///< its
-  std::size_t steps = 0;   ///< commands that meant something
+  std::size_t steps = 0;     ///< commands that meant something
   std::string scenario{};
 };
 
-/// Sequences of at most `length` commands; nothing if none differs.
-inline std::optional<counterexample> search(const impl& on, int sequences, int length = 40) {
+/// Nothing if none differs. Sequences grow to `length` commands, a quarter of it in the mean.
+inline std::optional<counterexample> search(const impl& on,
+                                            int sequences,
+                                            std::optional<std::uint64_t> seed = {}) {
+  constexpr int length = 120;
   rc::detail::TestParams params = rc::detail::configuration().testParams;
+  params.seed = seed.value_or(params.seed);
   if (params.maxSuccess == rc::detail::TestParams{}.maxSuccess) params.maxSuccess = sequences;
   params.maxSize = length;
   std::optional<counterexample> shortest;
@@ -75,8 +85,9 @@ inline std::optional<counterexample> search(const impl& on, int sequences, int l
   };
   (void)rc::detail::checkTestable(property, rc::detail::TestMetadata{}, params);
   if (!shortest) return shortest;
-  std::string steps;
-  shortest->difference = first_difference(on, shortest->what, &steps);
+  record last;
+  shortest->difference = first_difference(on, shortest->what, &last);
+  const std::string& steps = last.scenario;
   shortest->steps = static_cast<std::size_t>(std::count(steps.begin(), steps.end(), '\n'));
   shortest->scenario = scenario_head(shortest->what, shortest->difference) + steps;
   shortest->scenario += "# RC_PARAMS=\"seed=" + std::to_string(params.seed) + "\"\n";

@@ -73,7 +73,8 @@ const sequential_model::machine& sequential_model::machine_of(std::size_t limit_
   return all[limit_index];
 }
 
-sequential_model::sequential_model(std::size_t limit_index) : machine_(machine_of(limit_index)) {}
+sequential_model::sequential_model(std::size_t limit_index, record* into)
+    : machine_(machine_of(limit_index)), record_(into) {}
 
 std::size_t sequential_model::count() const {
   std::size_t sum = 0;
@@ -82,8 +83,9 @@ std::size_t sequential_model::count() const {
 }
 
 bool sequential_model::takes(const command& c) const {
-  const bool has_memory = std::ranges::any_of(
-      state_.entry, [](const entry_state& e) { return e.status == machine::life::free; });
+  const bool has_memory = std::ranges::any_of(state_.entry, [](const entry_state& e) {
+    return e.status == machine::life::free;
+  });
   const bool is_held = slots_[c.slot].is_held;
   switch (c.what) {
     case verb::pass:
@@ -116,6 +118,7 @@ bool sequential_model::takes(const command& c) const {
 // The machine.
 
 void sequential_model::must(bool is_done, std::string_view action) {
+  if (is_done && record_ != nullptr) ++record_->taken[std::string(action)];
   if (!is_done && difference_.empty()) {
     difference_ = fmt::format("the machine cannot do {} here", action);
   }
@@ -152,7 +155,7 @@ void sequential_model::make_room(model_index p, const observation& seen) {
     if (std::ranges::find(seen.linked, id, &conn::id) != seen.linked.end()) continue;
     const bool is_counted = entry(e).ttl != 0;
     const auto victim = static_cast<model_index>(e);
-    must(machine_.early_drop(state_, p, victim), "EarlyDrop of " + name_of(id));
+    must(machine_.early_drop(state_, p, victim), "EarlyDrop");
     if (!difference_.empty()) return;
     statistics_.early_drop += bury(p) && is_counted ? 1 : 0;
     leave(p);
@@ -253,10 +256,9 @@ bool sequential_model::bury(model_index p) {
   must(machine_.claim(state_, p), "Claim");
   if (!difference_.empty()) return false;
   const entry_state before = entry(e);
-  const std::uint32_t birth =
-      before.told == machine::message::nothing ? bit(event::new_) : 0U;
+  const std::uint32_t birth = before.told == machine::message::nothing ? bit(event::new_) : 0U;
   const bool is_told = machine_.tell(state_, p);
-  if (!is_told) must(machine_.tell_refused(state_, p), "Tell or TellRefused");
+  must(is_told || machine_.tell_refused(state_, p), is_told ? "Tell" : "TellRefused");
   if (!before.silent) tell(e, bit(event::destroy) | birth | connections_[e].pending);
   must(machine_.unlink_original(state_, p), "UnlinkOriginal");
   if (is_told) {
@@ -411,8 +413,7 @@ void sequential_model::follow_ends(const observation& seen) {
       reap(e);
       continue;
     }
-    must(machine_.gc_drop(state_, requests, static_cast<model_index>(e)),
-         "GcDrop of " + name_of(id));
+    must(machine_.gc_drop(state_, requests, static_cast<model_index>(e)), "GcDrop");
     if (!difference_.empty()) return;
     if (bury(requests)) ++expected_.number;
     leave(requests);
@@ -422,7 +423,7 @@ void sequential_model::follow_ends(const observation& seen) {
 void sequential_model::run_wait(const command& c, const observation& seen) {
   const std::uint32_t jiffies = chosen(waits, c);
   now_ += jiffies;
-  (void)machine_.tick(state_, jiffies);  // not possible where nothing lives
+  if (machine_.tick(state_, jiffies)) must(true, "Tick");  // not possible where nothing lives
   // Parked before this wait: what is parked by it is refused again.
   for (std::size_t e = 0; e < entries; ++e) {
     if (state_.entry[e].parked == machine::parking::no) continue;
@@ -444,8 +445,8 @@ void sequential_model::run_gc(const observation& seen) {
   follow_ends(seen);
 }
 
-/// Kills everything in its scope, a netns or (nets) all of them, by the walk of a flush or, within a
-/// netns that exits, of its exit.
+/// Kills everything in its scope, a netns or (nets) all of them, by the walk of a flush or, within
+/// a netns that exits, of its exit.
 std::size_t sequential_model::walk(model_index scope) {
   std::size_t killed = 0;
   for (std::size_t e = 0; e < entries && difference_.empty(); ++e) {
@@ -463,8 +464,7 @@ std::size_t sequential_model::walk(model_index scope) {
 }
 
 void sequential_model::redeliver(std::size_t e) {
-  const std::uint32_t birth =
-      entry(e).told == machine::message::nothing ? bit(event::new_) : 0U;
+  const std::uint32_t birth = entry(e).told == machine::message::nothing ? bit(event::new_) : 0U;
   must(machine_.redeliver(state_, static_cast<model_index>(e)), "Redeliver");
   if (difference_.empty()) tell(e, bit(event::destroy) | birth | connections_[e].pending);
 }
@@ -495,8 +495,9 @@ void sequential_model::run_exit(const command& c) {
   }
   for (std::size_t e = 0; e < entries; ++e) {
     if (entry(e).status == machine::life::free || machine_.net_of(entry(e)) != net) continue;
-    const bool is_on_its_way = std::ranges::any_of(
-        state_.cpu, [e](const auto& cpu) { return cpu.at == e + 1 && cpu.pc == place::track; });
+    const bool is_on_its_way = std::ranges::any_of(state_.cpu, [e](const auto& cpu) {
+      return cpu.at == e + 1 && cpu.pc == place::track;
+    });
     expected_.holders.push_back({.id = connections_[e].id,
                                  .use = entry(e).use,
                                  .where = is_on_its_way ? "unconfirmed" : "dying"});

@@ -3,8 +3,8 @@
 ///
 /// A command is the machine's actions in the order in which a system takes them; one that is not
 /// possible is a difference. For one thread most of what follows is determined. Where the contract
-/// leaves a choice (who goes when a table is full, whether something expired is gone already, when a
-/// refused DESTROY is told again), the machine goes where the system went, if it may.
+/// leaves a choice (who goes when a table is full, whether something expired is gone already, when
+/// a refused DESTROY is told again), the machine goes where the system went, if it may.
 ///
 /// What a tracker says of a packet is an input of the machine: the UDP of this file is written from
 /// Linux 6.18 (nf_conntrack_udp_packet()), not from impls/.
@@ -23,6 +23,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,9 +51,15 @@ struct few_at_once {
   };
 };
 
+/// What a run may leave behind.
+struct record {
+  std::string scenario;  ///< commands that meant something, and what must come of them
+  std::map<std::string, std::size_t, std::less<>> taken;  ///< [action of the machine]: how often
+};
+
 class sequential_model {
  public:
-  explicit sequential_model(std::size_t limit_index);
+  explicit sequential_model(std::size_t limit_index, record* into = nullptr);
 
   /// Does the command mean something here?
   bool takes(const command& c) const;
@@ -141,6 +149,7 @@ class sequential_model {
   std::string name_of(std::uint64_t id) const;
 
   const machine& machine_;
+  record* const record_;
   machine::state state_{};
   std::uint64_t now_ = initial_jiffies;
   std::array<connection, few_at_once::entries> connections_{};
@@ -153,8 +162,7 @@ class sequential_model {
 };
 
 /// The system of a sequence and the machine, side by side. Returns the first difference, with the
-/// command it came with; empty: none. `scenario`, if given, gets the commands that meant something
-/// and what must come of them.
-std::string first_difference(const impl& on, const sequence& what, std::string* scenario = nullptr);
+/// command it came with; empty: none.
+std::string first_difference(const impl& on, const sequence& what, record* into = nullptr);
 
 }  // namespace ct::property

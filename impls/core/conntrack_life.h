@@ -253,8 +253,8 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key);
   if (ct == nullptr) return insert_status::refused;
   ct->timeout.store(seconds(timeout_s), std::memory_order_relaxed);  // relaxed: as in before_link()
-  // No packet has begun it, so it has no two seconds to wait: in the kernel its stream_ts is 0, which
-  // 64-bit jiffies have long passed.
+  // No packet has begun it, so it has no two seconds to wait: in the kernel its stream_ts is 0,
+  // which 64-bit jiffies have long passed.
   if (original.dst.protonum == ipproto::udp) ct->proto.udp.stream_ts = now() - 1;
   confirm_steps steps(jiffies64(), cpu.random.below(30), false);
   const insert_status outcome = table_.insert(cpu.local, *ct, steps);
