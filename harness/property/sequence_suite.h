@@ -65,15 +65,20 @@ struct counterexample {
   std::string scenario{};
 };
 
-/// Nothing if none differs. Sequences grow to `length` commands, a quarter of it in the mean.
+/// Sequences grow to 120 commands, with a mean of a quarter of that.
+inline rc::detail::TestParams params_of(int sequences, std::optional<std::uint64_t> seed = {}) {
+  rc::detail::TestParams params = rc::detail::configuration().testParams;
+  if (params.maxSuccess == rc::detail::TestParams{}.maxSuccess) params.maxSuccess = sequences;
+  params.maxSize = 120;
+  params.seed = seed.value_or(params.seed);
+  return params;
+}
+
+/// Nothing if none differs. `seed`: always the same sequences.
 inline std::optional<counterexample> search(const impl& on,
                                             int sequences,
                                             std::optional<std::uint64_t> seed = {}) {
-  constexpr int length = 120;
-  rc::detail::TestParams params = rc::detail::configuration().testParams;
-  params.seed = seed.value_or(params.seed);
-  if (params.maxSuccess == rc::detail::TestParams{}.maxSuccess) params.maxSuccess = sequences;
-  params.maxSize = length;
+  const rc::detail::TestParams params = params_of(sequences, seed);
   std::optional<counterexample> shortest;
   const auto property = [&] {
     const sequence what = *any_sequence();

@@ -57,7 +57,8 @@ model::configuration configuration_of(std::uint32_t limit) {
             "\"flush\"",
             "\"exit\"",
             "\"resize\""})},
-      {"Allowances", set({"\"count_reserves\"", "\"clash_merge\"", "\"clash_reply_only\""})},
+      {"Allowances",
+       set({"\"count_reserves\"", "\"clash_merge\"", "\"clash_reply_only\"", "\"killer_tells\""})},
   };
   return c;
 }
@@ -243,8 +244,9 @@ bool sequential_model::merge(model_index p, std::size_t winner) {
 void sequential_model::deliver(model_index p) {
   const std::size_t e = at(p);
   const entry_state before = entry(e);
+  if (before.dying) return must(machine_.leave_to_killer(state_, p), "LeaveToKiller");
   must(machine_.deliver(state_, p), "Deliver");
-  if (before.silent || before.dying) return;
+  if (before.silent) return;
   const bool is_birth = before.told == machine::message::nothing;
   const std::uint32_t bits = connections_[e].pending | (is_birth ? bit(event::new_) : 0U);
   if (bits != 0) tell(e, bits);

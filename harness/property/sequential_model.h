@@ -37,6 +37,7 @@ struct few_at_once {
   static constexpr std::size_t entries = 32;
   static constexpr std::size_t cpus = slots + 1;
   static constexpr std::size_t netns = nets;
+  static constexpr std::size_t tuples = flows;
   using number = std::uint32_t;
   class set {
    public:
