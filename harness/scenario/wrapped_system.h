@@ -44,6 +44,9 @@ struct hooks {
   bool forgets_gc = false;
   bool sets_every_netns = false;
   bool keeps_sysctls = false;
+  bool kills_nothing = false;                        ///< and says that it did
+  bool finds_expired = false;                        ///< until gc comes
+  std::function<std::size_t(std::size_t)> amount{};  ///< of entries, by count()
 };
 
 template <class Hook, class... Arguments>
@@ -98,7 +101,13 @@ class wrapped_cpu final : public ct::cpu {
     }
   }
   void find(std::span<const tuple> tuples, std::span<lookup_answer> answers) noexcept override {
+    const std::vector<conn> dead = hooks_.finds_expired ? expired() : std::vector<conn>{};
     inner_->find(tuples, answers);
+    for (std::size_t i = 0; i < tuples.size(); ++i) {
+      for (const conn& c : dead) {
+        if (same_flow(c.tuples[0], tuples[i])) answers[i] = {.conn_id = c.id, .dir = dir::original};
+      }
+    }
     for (lookup_answer& answer : answers) call(hooks_.found, answer);
   }
   std::size_t create(std::span<const tuple> originals, std::uint32_t timeout_s) noexcept override {
@@ -106,12 +115,17 @@ class wrapped_cpu final : public ct::cpu {
     return inner_->create(originals, timeout_s);
   }
   std::size_t kill(std::span<const tuple> tuples) noexcept override {
-    const std::size_t killed = inner_->kill(tuples);
+    const std::size_t killed = hooks_.kills_nothing ? known(tuples) : inner_->kill(tuples);
     return hooks_.killed ? hooks_.killed(killed, tuples.size()) : killed;
   }
   update_status update(const tuple& t, const conn_update& change) noexcept override {
     const update_status came = inner_->update(t, change);
     return hooks_.updated ? hooks_.updated(came) : came;
+  }
+  std::optional<conn> get(const tuple& t, std::uint16_t zone_id) noexcept override {
+    std::optional<conn> c = inner_->get(t, zone_id);
+    if (c) call(hooks_.shown, *c);
+    return c;
   }
   std::size_t kill_if(const std::function<bool(const conn&)>& chosen) override {
     return inner_->kill_if(
@@ -144,6 +158,22 @@ class wrapped_cpu final : public ct::cpu {
   void quiescent() noexcept override { inner_->quiescent(); }
 
  private:
+  std::vector<conn> expired() {
+    std::vector<conn> all;
+    (void)inner_->kill_if([&all](const conn& c) {
+      if (c.timeout_jiffies <= 0 && c.net == 0) all.push_back(c);
+      return false;
+    });
+    return all;
+  }
+  std::size_t known(std::span<const tuple> tuples) {
+    std::vector<lookup_answer> answers(tuples.size());
+    inner_->find(tuples, answers);
+    std::size_t sum = 0;
+    for (const lookup_answer& answer : answers) sum += answer.conn_id != 0 ? 1 : 0;
+    return sum;
+  }
+
   const hooks& hooks_;
   ct_system& system_;
   std::unique_ptr<ct::cpu> inner_;
@@ -161,7 +191,9 @@ class wrapped_system final : public ct_system {
     return std::make_unique<wrapped_cpu>(hooks_, *inner_);
   }
   std::uint64_t jiffies64() const noexcept override { return inner_->jiffies64(); }
-  std::size_t count() const noexcept override { return inner_->count(); }
+  std::size_t count() const noexcept override {
+    return hooks_.amount ? hooks_.amount(inner_->count()) : inner_->count();
+  }
   std::size_t buckets() const noexcept override { return inner_->buckets(); }
   void dump(cpu& on, const std::function<void(const conn&)>& show) override {
     std::vector<conn> all;

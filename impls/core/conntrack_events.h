@@ -55,8 +55,7 @@ redelivery_report conntrack<Table>::run_redelivery(cpu_state& cpu, netns& in_net
     destroy_waiting_.fetch_sub(told, std::memory_order_relaxed);
     for (std::size_t i = 0; i < told; ++i) {
       in_net.lists[cpu.index].dying.add(*burst[i]);
-      mark(cpu.local, action::redeliver, *burst[i]);
-      unref(cpu, *burst[i]);  // the table's reference
+      put(cpu, *burst[i]);  // the table's reference
     }
     report.delivered += told;
     report.is_congested = told < count;
@@ -86,9 +85,11 @@ void conntrack<Table>::run_due_redelivery(cpu_state& cpu,
     const std::unique_lock guard(redelivery_lock_, std::try_to_lock);
     if (!guard.owns_lock()) return;
     netns* next = nullptr;
-    for (const auto& slot : nets_) {
+    // relaxed: as in for_each_netns().
+    const std::size_t end = nets_end_.load(std::memory_order_relaxed);
+    for (std::size_t id = 0; id < end; ++id) {
       // acquire: pairs with the exchange in net().
-      netns* const n = slot.load(std::memory_order_acquire);
+      netns* const n = nets_[id].load(std::memory_order_acquire);
       if (n != nullptr && (next == nullptr || n->events.due() < next->events.due())) next = n;
     }
     std::uint64_t due = next->events.due();

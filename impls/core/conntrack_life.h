@@ -235,6 +235,7 @@ insert_status conntrack<Table>::insert(cpu_state& cpu, nf_conn& ct, confirm_step
   return outcome;
 }
 
+/// Source: ctnetlink_new_conntrack(), ctnetlink_create_conntrack(), Linux 6.18.
 template <ct::table Table>
 insert_status conntrack<Table>::create(cpu_state& cpu,
                                        const tuple& original,
@@ -242,9 +243,18 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   const std::optional<tuple> reply = invert_tuple(original, l4protos_);
   if (!reply) return insert_status::refused;
   netns& in_net = net(0);
-  nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key_of(original, 0, in_net));
+  const ct::key key = key_of(original, 0, in_net);
+  // Ahead of everything: nobody makes room for what is there already, and what has expired goes.
+  if (const found<nf_conn> hit = find_get(cpu, key); hit.entry != nullptr) {
+    put(cpu, *hit.entry);
+    return insert_status::clash;
+  }
+  nf_conn* const ct = alloc(cpu, in_net, zone{}, *reply, key);
   if (ct == nullptr) return insert_status::refused;
   ct->timeout.store(seconds(timeout_s), std::memory_order_relaxed);  // relaxed: as in before_link()
+  // No packet has begun it, so it has no two seconds to wait: in the kernel its stream_ts is 0,
+  // which 64-bit jiffies have long passed.
+  if (original.dst.protonum == ipproto::udp) ct->proto.udp.stream_ts = now() - 1;
   confirm_steps steps(jiffies64(), cpu.random.below(30), false);
   const insert_status outcome = table_.insert(cpu.local, *ct, steps);
   if (outcome == insert_status::inserted) {
