@@ -306,9 +306,15 @@ void sequential_model::run_in(model_index p, const command& c, const observation
     judge(p, is_reply);
   } else if (make(p, seen, seen.conn_id)) {
     const bool is_fresh = seen.conn_id != 0 && std::ranges::find(ids_, seen.conn_id) == ids_.end();
-    require(is_fresh, "a new entry was to be made, and was not");
-    ids_.push_back(seen.conn_id);
-    expected_.conn_id = seen.conn_id;
+    if (is_fresh) {
+      ids_.push_back(seen.conn_id);
+    } else {
+      // A packet that passes may have gone over to a clash's winner; its own entry's id is not
+      // seen.
+      require(p == requests, "a new entry was to be made, and was not");
+      connections_[at(p)].id = 0;
+    }
+    expected_.conn_id = connections_[at(p)].id;
     connections_[at(p)].stream_ts = now_ + stream_after;
     carries = {.is_held = true, .is_judged = false, .info = ctinfo::new_};
   } else {
