@@ -84,7 +84,11 @@ std::vector<std::string> found_paths(const std::string& folder) {
   std::vector<std::string> paths;
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
        at.increment(error)) {
-    if (at->path().extension() == ".cfg") paths.push_back(at->path().string());
+    // With a recorded run of its name it is for TLC; --accept reads that run.
+    if (at->path().extension() == ".cfg" &&
+        !fs::exists(fs::path(at->path()).replace_extension(".ndjson"))) {
+      paths.push_back(at->path().string());
+    }
   }
   if (error) {
     throw usage_error(
