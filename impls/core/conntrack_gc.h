@@ -103,8 +103,8 @@ template <ct::table Table>
 void conntrack<Table>::advance(cpu_state& cpu, std::uint64_t jiffies64) noexcept {
   const auto move_clock = [&](std::uint64_t to) {
     std::uint64_t old = clock_.load(std::memory_order_relaxed);  // relaxed: time orders nothing
-    // relaxed: as above; the exchange only keeps the clock from going back.
     mark(cpu.local, action::tick, to);
+    // relaxed: as above; the exchange only keeps the clock from going back.
     while (old < to && !clock_.compare_exchange_weak(old, to, std::memory_order_relaxed)) {
     }
   };
