@@ -43,6 +43,7 @@ enum class trace_action : std::uint8_t {
   clash_drop,
   chain_too_long,
   deliver,
+  leave_to_killer,
   reap,
   claim,
   claim_lost,
@@ -60,6 +61,7 @@ enum class trace_action : std::uint8_t {
   gc_visit,
   gc_drop,
   redeliver,
+  put_parked,
   stall,
   recover,
   flush_begin,
@@ -94,7 +96,7 @@ inline constexpr std::uint8_t on_entry = trace_field::cpu | trace_field::entry;
 inline constexpr std::uint8_t on_netns = trace_field::cpu | trace_field::netns;
 inline constexpr std::uint8_t on_key = trace_field::cpu | trace_field::key;
 
-inline constexpr std::array<trace_signature, 52> signatures = {{
+inline constexpr std::array<trace_signature, 54> signatures = {{
     {"Packet", on_key},
     {"FindGet", on_entry},
     {"Glance", on_entry},
@@ -121,6 +123,7 @@ inline constexpr std::array<trace_signature, 52> signatures = {{
     {"ClashDrop", on_cpu},
     {"ChainTooLong", on_cpu},
     {"Deliver", on_cpu},
+    {"LeaveToKiller", on_cpu},
     {"Reap", on_cpu},
     {"Claim", on_cpu},
     {"ClaimLost", on_cpu},
@@ -138,6 +141,7 @@ inline constexpr std::array<trace_signature, 52> signatures = {{
     {"GcVisit", on_entry},
     {"GcDrop", on_entry},
     {"Redeliver", trace_field::entry},
+    {"PutParked", trace_field::entry},
     {"Stall", 0},
     {"Recover", 0},
     {"FlushBegin", on_cpu},

@@ -132,8 +132,8 @@ void conntrack<Table>::in(cpu_state& cpu, const parsed_packet& parsed, skb& s) n
   }
   if (!parsed.has_tuple) return invalid(cpu.stat->invalid, s, reason_without_tuple(parsed.pkt));
 
-  // A tracker may kill the entry and ask for another round (a connection reopened): that meets a
-  // fresh entry, which no tracker refuses so. Three rounds are more than can be needed.
+  // A tracker may kill the entry and ask for another round (a connection reopened): that one meets
+  // a fresh entry, which no tracker refuses so. Three are more than can be needed.
   for (int round = 0; round < 3; ++round) {
     nf_conn* const ct = resolve(cpu, parsed, s);
     if (ct == nullptr) return;

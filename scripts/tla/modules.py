@@ -92,7 +92,7 @@ def pin(configuration, models=MODELS, extra=()):
     return total.hexdigest()
 
 
-TRACE = Configuration(MODELS / "ConntrackTrace" / "trace.cfg")
+TRACE = Configuration(MODELS / "ConntrackTrace" / "accepted.cfg")
 
 
 def pin_of_trace(path):

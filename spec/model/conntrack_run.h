@@ -8,10 +8,13 @@
 #include "spec/model/run_limits.h"
 #include "spec/trace.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +27,18 @@ class conntrack_run {
 
   /// Throws std::invalid_argument, one line, for limits that are the machine's no more.
   explicit conntrack_run(const run_limits& limits)
-      : machine_(configuration_of(limits)), state_(std::make_unique<machine::state>()) {}
+      : machine_(configuration_of(limits)), state_(std::make_unique<machine::state>()) {
+    for (const action<machine>& a : machine::actions()) {
+      const auto* const of_trace = std::find_if(ct::detail::signatures.begin(),
+                                                ct::detail::signatures.end(),
+                                                [&](const auto& s) { return s.name == a.name; });
+      if (of_trace == ct::detail::signatures.end()) continue;
+      actions_[static_cast<std::size_t>(of_trace - ct::detail::signatures.begin())] = &a;
+    }
+    if (std::find(actions_.begin(), actions_.end(), nullptr) != actions_.end()) {
+      throw std::invalid_argument("the machine lacks an action that traces have (spec/trace.h)");
+    }
+  }
 
   /// False: it is no step of the machine here. Requires: its numbers are within the limits.
   bool take(const trace_step& step) {
@@ -63,8 +77,8 @@ class conntrack_run {
   using domain = machine::domain;
 
   static configuration configuration_of(const run_limits& limits);
-  static const action<machine>& action_of(const trace_step& step) {
-    return machine::actions()[static_cast<std::size_t>(step.action)];
+  const action<machine>& action_of(const trace_step& step) const {
+    return *actions_[static_cast<std::size_t>(step.action)];
   }
   index_t argument(domain d, const trace_step& step) const {
     switch (d) {
@@ -97,6 +111,7 @@ class conntrack_run {
   std::string shown(domain d, index_t i) const;
 
   machine machine_;
+  std::array<const action<machine>*, ct::detail::signatures.size()> actions_{};  // [trace_action]
   std::unique_ptr<machine::state> state_;
 };
 

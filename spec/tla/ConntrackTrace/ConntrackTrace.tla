@@ -2,18 +2,20 @@
 (***************************************************************************)
 (* Is a recorded run of a real system a behaviour of Conntrack?            *)
 (*                                                                         *)
-(* The file trace.ndjson in the working directory (ctbench replay --trace; *)
-(* the format: harness/trace/trace_file.h) says what the constants are,    *)
-(* and which action follows which.  There is one behaviour at most; it is  *)
-(* as long as the trace exactly if every line is a step.                   *)
+(* A file in the working directory (ctbench replay --trace writes it; the  *)
+(* format: harness/trace/trace_file.h) says what the constants are, and    *)
+(* which action follows which.  There is one behaviour at most; it is as   *)
+(* long as the trace exactly if every line is a step.                      *)
 (*                                                                         *)
 (* Against Conntrack, the clock may also go on while nothing lives.        *)
 (***************************************************************************)
 EXTENDS Conntrack, Integers, Json, Sequences, TLC
 
+CONSTANT TraceFile
+
 VARIABLE line  \* of the trace that is next; the header is line 1
 
-Trace  == ndJsonDeserialize("trace.ndjson")
+Trace  == ndJsonDeserialize(TraceFile)
 Header == Trace[1]
 
 SetOf(sequence) == {sequence[i] : i \in DOMAIN sequence}
@@ -64,6 +66,7 @@ Act(r) ==
     [] r.action = "LinkReply"       -> LinkReply(r.cpu, r.timeout)
     [] r.action = "ClashDrop"       -> ClashDrop(r.cpu)
     [] r.action = "ChainTooLong"    -> ChainTooLong(r.cpu)
+    [] r.action = "LeaveToKiller"   -> LeaveToKiller(r.cpu)
     [] r.action = "Reap"            -> Reap(r.cpu)
     [] r.action = "Claim"           -> Claim(r.cpu)
     [] r.action = "ClaimLost"       -> ClaimLost(r.cpu)
@@ -79,6 +82,7 @@ Act(r) ==
     [] r.action = "GcVisit"         -> GcVisit(r.cpu, r.entry)
     [] r.action = "GcDrop"          -> GcDrop(r.cpu, r.entry)
     [] r.action = "Redeliver"       -> Redeliver(r.entry)
+    [] r.action = "PutParked"       -> PutParked(r.entry)
     [] r.action = "Stall"           -> Stall
     [] r.action = "Recover"         -> Recover
     [] r.action = "FlushBegin"      -> FlushBegin(r.cpu)
