@@ -55,7 +55,8 @@ redelivery_report conntrack<Table>::run_redelivery(cpu_state& cpu, netns& in_net
     destroy_waiting_.fetch_sub(told, std::memory_order_relaxed);
     for (std::size_t i = 0; i < told; ++i) {
       in_net.lists[cpu.index].dying.add(*burst[i]);
-      put(cpu, *burst[i]);  // the table's reference
+      mark(cpu.local, action::redeliver, *burst[i]);
+      unref(cpu, *burst[i]);  // the table's reference
     }
     report.delivered += told;
     report.is_congested = told < count;

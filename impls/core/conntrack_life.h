@@ -255,6 +255,7 @@ insert_status conntrack<Table>::create(cpu_state& cpu,
   // No packet has begun it, so it has no two seconds to wait: in the kernel its stream_ts is 0,
   // which 64-bit jiffies have long passed.
   if (original.dst.protonum == ipproto::udp) ct->proto.udp.stream_ts = now() - 1;
+  mark(cpu.local, action::track, *ct);
   confirm_steps steps(jiffies64(), cpu.random.below(30), false);
   const insert_status outcome = table_.insert(cpu.local, *ct, steps);
   if (outcome == insert_status::inserted) {
