@@ -82,26 +82,9 @@ trace_header begun_trace(const impl& which, std::size_t max_entries) {
   header.impl = which.name;
   header.limits.max = static_cast<std::uint32_t>(max);
   header.limits.chain_limit = chain_limit;
-  header.limits.operations = {"lookup",
-                              "early_drop",
-                              "nat",
-                              "kill",
-                              "update",
-                              "filter",
-                              "clock",
-                              "gc",
-                              "listener",
-                              "flush",
-                              "exit",
-                              "resize"};
-  std::vector<std::string>& allowances = header.limits.allowances;
-  allowances = {"two_phase_delete",
-                "loser_returns_early",
-                "count_reserves",
-                "chain_too_long",
-                "clash_merge",
-                "clash_reply_only"};
-  if (!which.promises.has(letter::f2)) allowances.emplace_back("miss_during_resize");
+  if (!which.promises.has(letter::f2)) {
+    header.limits.allowances.emplace_back("miss_during_resize");
+  }
   return header;
 }
 

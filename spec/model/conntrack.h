@@ -345,7 +345,8 @@ class basic_conntrack {
   index_t chain_limit_ = 0;
   std::string fault_;
   struct {
-    bool lookup, early_drop, nat, kill, update, filter, clock, gc, listener, flush, exit, resize;
+    bool lookup, early_drop, nat, kill, update, filter, clock, gc, listener, flush, exit, resize,
+        late_packets;
   } may_{};
   struct {
     bool two_phase_delete, loser_returns_early, count_reserves, miss_during_resize, chain_too_long,

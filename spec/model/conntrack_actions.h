@@ -35,9 +35,11 @@ void basic_conntrack<Room>::watch(state& s) const {
 
 template <class Room>
 bool basic_conntrack<Room>::packet(state& s, index_t p, index_t k) const {
+  const auto key = static_cast<number>(k + 1);
   if (s.cpu[p].pc != place::idle || is_worker(p)) return false;
+  if (s.net[net_of_key(key)].is_exiting && !may_.late_packets) return false;
   go(s, p, place::lookup);
-  s.cpu[p].want = static_cast<number>(k + 1);
+  s.cpu[p].want = key;
   return done(s);
 }
 

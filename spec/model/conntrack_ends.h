@@ -38,7 +38,8 @@ bool basic_conntrack<Room>::spare(state& s, index_t p) const {
   const place then = s.cpu[p].then;
   const bool is_filtered = then == place::walk && may_.filter;
   const bool is_assured =
-      (then == place::making_room || then == place::room) && at_hand(s, p).assured;
+      (then == place::full || then == place::making_room || then == place::room) &&
+      at_hand(s, p).assured;
   if (!is_filtered && !is_assured) return false;
   go(s, p, place::release);
   return done(s);

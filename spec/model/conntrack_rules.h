@@ -33,7 +33,8 @@ basic_conntrack<Room>::basic_conntrack(const configuration& c)
           .listener = may("listener"),
           .flush = may("flush"),
           .exit = may("exit"),
-          .resize = may("resize")};
+          .resize = may("resize"),
+          .late_packets = may("late_packets")};
   const auto allows = [&](std::string_view what) { return c.has("Allowances", what); };
   allows_ = {.two_phase_delete = allows("two_phase_delete"),
              .loser_returns_early = allows("loser_returns_early"),

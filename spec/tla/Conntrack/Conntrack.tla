@@ -153,8 +153,10 @@ Take(p, e, label) ==
 --------------------------------------------------------------------------------
 (* A packet's way: lookup                                                   *)
 
+(* Into a netns that exits none comes as a rule: its devices are gone.      *)
 Packet(p, k) ==
   /\ pc[p] = "idle" /\ p \notin Workers
+  /\ k[1] \in exiting => May("late_packets")
   /\ Goto(p, "lookup")
   /\ want' = [want EXCEPT ![p] = k]
   /\ UNCHANGED <<bodyVars, tableVars, use, timeVars, eventVars, countVars,
@@ -473,7 +475,7 @@ ClaimLost(p) ==
 Spare(p) ==
   /\ pc[p] = "claim"
   /\ \/ then[p] = "walk" /\ May("filter")
-     \/ then[p] \in {"making_room", "room"} /\ assured[at[p]]
+     \/ then[p] \in {"full", "making_room", "room"} /\ assured[at[p]]
   /\ Goto(p, "release")
   /\ UNCHANGED <<bodyVars, tableVars, use, timeVars, eventVars, countVars,
                  systemVars, then, want, at, walkVars>>
@@ -907,6 +909,7 @@ ExpiredIsFreed ==
   \A e \in Entries :
     status[e] = "confirmed" /\ IsExpired(e) ~> status[e] = "free" \/ ~IsExpired(e)
 
+(* Not so if packets keep coming: each is counted before it is refused.     *)
 ExitEnds == \A n \in Netns : n \in exiting ~> n \notin exiting
 
 (* H.1  Who was parked is told.                                             *)
