@@ -24,8 +24,6 @@ struct fault {
   hooks (*plant)();
 };
 
-hooks telling(bool (*spoil)(listener&, event_message)) { return hooks{.told = spoil}; }
-
 constexpr fault packet_faults[] = {
     {"netns are one", 3, [] { return hooks{.before_in = [](skb& s) { s.net = 0; }}; }},
     {"a reply is ESTABLISHED",
@@ -121,29 +119,9 @@ constexpr fault end_faults[] = {
 };
 
 constexpr fault event_faults[] = {
-    {"DESTROY is told twice",
-     2,
-     [] {
-       return telling([](listener& to, event_message m) {
-         if (m.kind() == event_kind::destroy) (void)to.deliver(m);
-         return to.deliver(m);
-       });
-     }},
-    {"NEW is lost",
-     1,
-     [] {
-       return telling([](listener& to, event_message m) {
-         return m.kind() == event_kind::new_ || to.deliver(m);
-       });
-     }},
-    {"what was refused is lost",
-     4,
-     [] {
-       return telling([](listener& to, event_message m) {
-         (void)to.deliver(m);
-         return true;
-       });
-     }},
+    {"DESTROY is told twice", 2, [] { return hooks{.told = harness::tell_destroy_twice}; }},
+    {"NEW is lost", 1, [] { return hooks{.told = harness::lose<event_kind::new_>}; }},
+    {"what was refused is lost", 4, [] { return hooks{.told = harness::lose_refused}; }},
     {"redelivery on request does nothing", 6, [] { return hooks{.forgets_to_redeliver = true}; }},
 };
 

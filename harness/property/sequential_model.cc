@@ -2,6 +2,8 @@
 /// Operations as the machine's actions; what is compared stands in model_comparison.cc.
 #include "harness/property/sequential_model.h"
 
+#include "spec/model/run_limits.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -16,51 +18,18 @@ constexpr std::uint32_t udp_timeout_stream = seconds(120);
 constexpr std::uint32_t stream_after = seconds(2);
 constexpr std::uint32_t reply_only_timeout = seconds(1);
 
-std::vector<std::string> numbered(char letter, std::size_t count) {
-  std::vector<std::string> names;
-  for (std::size_t i = 1; i <= count; ++i) names.push_back(fmt::format("{}{}", letter, i));
-  return names;
-}
-
 /// A key as the machine's state has it.
 std::uint32_t number_of(std::size_t key) { return static_cast<std::uint32_t>(key + 1); }
 
 model::configuration configuration_of(std::uint32_t limit) {
-  const auto set = [](std::vector<std::string> names) {
-    return model::constant{.is_set = true, .elements = std::move(names)};
-  };
-  const auto one = [](std::string text) {
-    return model::constant{.is_set = false, .elements = {std::move(text)}};
-  };
-  model::configuration c;
-  c.name = "sequential";
-  c.constants = {
-      {"Cpus", set(numbered('p', few_at_once::cpus))},
-      {"Workers", set({})},
-      {"Entries", set(numbered('e', entries))},
-      {"Netns", set(numbered('n', nets))},
-      {"Tuples", set(numbered('t', flows))},
-      {"Timeout", one("1")},
-      {"Max", one(std::to_string(limit == 0 ? 1'000'000 : limit))},
-      {"ChainLimit", one("1000000")},
-      {"Fault", one("\"none\"")},
-      {"Operations",
-       set({"\"lookup\"",
-            "\"early_drop\"",
-            "\"nat\"",
-            "\"kill\"",
-            "\"update\"",
-            "\"filter\"",
-            "\"clock\"",
-            "\"gc\"",
-            "\"listener\"",
-            "\"flush\"",
-            "\"exit\"",
-            "\"resize\""})},
-      {"Allowances",
-       set({"\"count_reserves\"", "\"clash_merge\"", "\"clash_reply_only\"", "\"killer_tells\""})},
-  };
-  return c;
+  return model::configuration_of(
+      {.entries = entries,
+       .cpus = few_at_once::cpus,
+       .flows = flows,
+       .netns = nets,
+       .max = limit == 0 ? 1'000'000 : limit,
+       .chain_limit = 1'000'000,
+       .allowances = {"count_reserves", "clash_merge", "clash_reply_only", "killer_tells"}});
 }
 
 }  // namespace

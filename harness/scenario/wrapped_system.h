@@ -49,6 +49,20 @@ struct hooks {
   std::function<std::size_t(std::size_t)> amount{};  ///< of entries, by count()
 };
 
+/// For hooks::told.
+inline bool tell_destroy_twice(listener& to, const event_message& m) {
+  if (m.kind() == event_kind::destroy) (void)to.deliver(m);
+  return to.deliver(m);
+}
+template <event_kind Lost>
+bool lose(listener& to, const event_message& m) {
+  return m.kind() == Lost || to.deliver(m);
+}
+inline bool lose_refused(listener& to, const event_message& m) {
+  (void)to.deliver(m);
+  return true;
+}
+
 template <class Hook, class... Arguments>
 void call(const Hook& hook, Arguments&&... arguments) {
   if (hook) hook(std::forward<Arguments>(arguments)...);

@@ -76,7 +76,6 @@ class conntrack_run {
  private:
   using domain = machine::domain;
 
-  static configuration configuration_of(const run_limits& limits);
   const action<machine>& action_of(const trace_step& step) const {
     return *actions_[static_cast<std::size_t>(step.action)];
   }
@@ -114,37 +113,6 @@ class conntrack_run {
   std::array<const action<machine>*, ct::detail::signatures.size()> actions_{};  // [trace_action]
   std::unique_ptr<machine::state> state_;
 };
-
-inline configuration conntrack_run::configuration_of(const run_limits& limits) {
-  const auto one = [](const std::string& text) {
-    return constant{.is_set = false, .elements = {text}};
-  };
-  const auto numbered = [](const char* prefix, std::uint32_t count) {
-    constant set{.is_set = true, .elements = {}};
-    for (std::uint32_t i = 1; i <= count; ++i) set.elements.push_back(prefix + std::to_string(i));
-    return set;
-  };
-  const auto quoted = [](const std::vector<std::string>& names) {
-    constant set{.is_set = true, .elements = {}};
-    for (const std::string& name : names) set.elements.push_back('"' + name + '"');
-    return set;
-  };
-  configuration c;
-  c.module = machine::name;
-  c.name = "run";
-  c.constants["Cpus"] = numbered("p", limits.cpus);
-  c.constants["Workers"] = numbered("p", 0);
-  c.constants["Entries"] = numbered("e", limits.entries);
-  c.constants["Netns"] = numbered("n", limits.netns);
-  c.constants["Tuples"] = numbered("f", limits.flows);
-  c.constants["Timeout"] = one("1");
-  c.constants["Max"] = one(std::to_string(limits.max));
-  c.constants["ChainLimit"] = one(std::to_string(limits.chain_limit));
-  c.constants["Operations"] = quoted(limits.operations);
-  c.constants["Allowances"] = quoted(limits.allowances);
-  c.constants["Fault"] = one("\"none\"");
-  return c;
-}
 
 /// The variables of one CPU or entry.
 inline std::string conntrack_run::shown(domain d, index_t i) const {

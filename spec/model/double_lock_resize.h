@@ -21,7 +21,19 @@ class double_lock_resize {
   static constexpr std::string_view name = "DoubleLockResize";
   using number = conntrack::number;
 
-  enum class domain : std::uint8_t { cpu, carrier, entry, netns, key, boolean, direction };
+  /// The contract's, in its order (domain_of_contract), and its own.
+  enum class domain : std::uint8_t {
+    cpu,
+    carrier,
+    entry,
+    netns,
+    tuple,
+    key,
+    boolean,
+    timeout,
+    tick,
+    direction
+  };
 
   /// Where a CPU is between two steps of the contract. The order is that of the names in show().
   enum class stage : std::uint8_t {

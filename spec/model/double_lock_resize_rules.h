@@ -198,41 +198,12 @@ inline std::span<const step_property<double_lock_resize>> double_lock_resize::st
 }
 
 inline index_t double_lock_resize::size(domain d) const {
-  switch (d) {
-    case domain::cpu:
-      return base_.cpus();
-    case domain::carrier:
-      return base_.cpus() - workers_;
-    case domain::entry:
-      return base_.entries();
-    case domain::netns:
-      return base_.nets();
-    case domain::key:
-      return base_.size(conntrack::domain::key);
-    case domain::boolean:
-    case domain::direction:
-      return 2;
-  }
-  return 0;
+  return d == domain::direction ? 2 : base_.size(domain_of_contract(d));
 }
 
 inline value double_lock_resize::element(domain d, index_t i) const {
-  switch (d) {
-    case domain::cpu:
-    case domain::carrier:
-      return base_.element(conntrack::domain::cpu, i);
-    case domain::entry:
-      return base_.element(conntrack::domain::entry, i);
-    case domain::netns:
-      return base_.element(conntrack::domain::netns, i);
-    case domain::key:
-      return base_.element(conntrack::domain::key, i);
-    case domain::boolean:
-      return value::boolean(i != 0);
-    case domain::direction:
-      return value::string(i == 0 ? "original" : "reply");
-  }
-  return value::integer(i);
+  if (d == domain::direction) return value::string(i == 0 ? "original" : "reply");
+  return base_.element(domain_of_contract(d), i);
 }
 
 inline std::vector<variable> double_lock_resize::show(const state& s) const {

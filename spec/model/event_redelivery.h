@@ -23,7 +23,19 @@ class event_redelivery {
   using number = conntrack::number;
   using set = few::set;
 
-  enum class domain : std::uint8_t { cpu, carrier, entry, netns, tuple, key, boolean, entries };
+  /// The contract's, in its order (domain_of_contract), and its own.
+  enum class domain : std::uint8_t {
+    cpu,
+    carrier,
+    entry,
+    netns,
+    tuple,
+    key,
+    boolean,
+    timeout,
+    tick,
+    entries
+  };
 
   /// Where a CPU is between two steps of the contract. The order is that of the names in show().
   enum class stage : std::uint8_t { rest, look, tell, inside, unlock, kick, due };

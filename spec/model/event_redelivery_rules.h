@@ -290,51 +290,16 @@ inline std::span<const fairness<event_redelivery>> event_redelivery::fairness_of
 }
 
 inline index_t event_redelivery::size(domain d) const {
-  switch (d) {
-    case domain::cpu:
-      return base_.cpus();
-    case domain::carrier:
-      return base_.cpus() - workers_;
-    case domain::entry:
-      return base_.entries();
-    case domain::netns:
-      return base_.nets();
-    case domain::tuple:
-      return base_.tuples();
-    case domain::key:
-      return base_.size(conntrack::domain::key);
-    case domain::boolean:
-      return 2;
-    case domain::entries:
-      return 1U << base_.entries();
-  }
-  return 0;
+  return d == domain::entries ? 1U << base_.entries() : base_.size(domain_of_contract(d));
 }
 
 inline value event_redelivery::element(domain d, index_t i) const {
-  switch (d) {
-    case domain::cpu:
-    case domain::carrier:
-      return base_.element(conntrack::domain::cpu, i);
-    case domain::entry:
-      return base_.element(conntrack::domain::entry, i);
-    case domain::netns:
-      return base_.element(conntrack::domain::netns, i);
-    case domain::tuple:
-      return base_.element(conntrack::domain::tuple, i);
-    case domain::key:
-      return base_.element(conntrack::domain::key, i);
-    case domain::boolean:
-      return value::boolean(i != 0);
-    case domain::entries: {
-      std::vector<value> all;
-      for (index_t e = 0; e < base_.entries(); ++e) {
-        if ((i >> e & 1U) != 0) all.push_back(element(domain::entry, e));
-      }
-      return value::set(std::move(all));
-    }
+  if (d != domain::entries) return base_.element(domain_of_contract(d), i);
+  std::vector<value> all;
+  for (index_t e = 0; e < base_.entries(); ++e) {
+    if ((i >> e & 1U) != 0) all.push_back(element(domain::entry, e));
   }
-  return value::integer(i);
+  return value::set(std::move(all));
 }
 
 inline std::vector<variable> event_redelivery::show(const state& s) const {

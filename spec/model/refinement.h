@@ -57,6 +57,14 @@ bool refines_conntrack(const M& m,
 }
 }  // namespace detail
 
+/// The contract's domain of the same name, of a machine that lists these first, in this order.
+template <class Domain>
+constexpr conntrack::domain domain_of_contract(Domain d) {
+  static_assert(static_cast<int>(Domain::cpu) == static_cast<int>(conntrack::domain::cpu));
+  static_assert(static_cast<int>(Domain::tick) == static_cast<int>(conntrack::domain::tick));
+  return static_cast<conntrack::domain>(d);
+}
+
 /// The invariants of a machine M: the contract's, of `base`, and its own.
 template <class M>
 std::vector<invariant<M>> with_those_of_contract(std::span<const invariant<M>> own) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// What the contract machine is made with to follow a recorded run (conntrack_run.h).
+/// What the contract machine is made with to follow a run of a real system.
 #pragma once
+
+#include "spec/model/configuration.h"
 
 #include <cstdint>
 #include <string>
@@ -37,5 +39,37 @@ struct run_limits {
                                          "clash_merge",
                                          "clash_reply_only"};
 };
+
+/// The contract machine with these limits.
+inline configuration configuration_of(const run_limits& limits) {
+  const auto one = [](const std::string& text) {
+    return constant{.is_set = false, .elements = {text}};
+  };
+  const auto numbered = [](const char* prefix, std::uint32_t count) {
+    constant set{.is_set = true, .elements = {}};
+    for (std::uint32_t i = 1; i <= count; ++i) set.elements.push_back(prefix + std::to_string(i));
+    return set;
+  };
+  const auto quoted = [](const std::vector<std::string>& names) {
+    constant set{.is_set = true, .elements = {}};
+    for (const std::string& name : names) set.elements.push_back('"' + name + '"');
+    return set;
+  };
+  configuration c;
+  c.module = "Conntrack";
+  c.name = "run";
+  c.constants["Cpus"] = numbered("p", limits.cpus);
+  c.constants["Workers"] = numbered("p", 0);
+  c.constants["Entries"] = numbered("e", limits.entries);
+  c.constants["Netns"] = numbered("n", limits.netns);
+  c.constants["Tuples"] = numbered("f", limits.flows);
+  c.constants["Timeout"] = one("1");
+  c.constants["Max"] = one(std::to_string(limits.max));
+  c.constants["ChainLimit"] = one(std::to_string(limits.chain_limit));
+  c.constants["Operations"] = quoted(limits.operations);
+  c.constants["Allowances"] = quoted(limits.allowances);
+  c.constants["Fault"] = one("\"none\"");
+  return c;
+}
 
 }  // namespace ct::model
