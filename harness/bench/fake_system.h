@@ -21,10 +21,10 @@ namespace ct::bench {
 
 enum class fault {
   none,
-  forgetful_lookup,  ///< every 1000th lookup finds nothing
-  other_entry,       ///< every 1000th hit names another entry
+  forgetful_lookup,  ///< every 20th lookup finds nothing
+  other_entry,       ///< every 20th hit names another entry
   wrong_direction,   ///< replies are answered as originals
-  phantom,           ///< every 1000th miss hits
+  phantom,           ///< every 20th miss hits
   leak,              ///< every 100th kill does not give the entry back
   lazy_create,       ///< every 100th create does nothing
   stuck_gc,          ///< gc_worker leaves one entry
@@ -146,12 +146,12 @@ inline std::unique_ptr<cpu> fake_system::attach() { return std::make_unique<fake
 inline lookup_answer fake_system::find(const tuple& asked) {
   const auto found = by_tuple_.find(key_of(asked));
   if (found == by_tuple_.end()) {
-    if (planted_ == fault::phantom && every(1000)) return {.conn_id = 1};
+    if (planted_ == fault::phantom && every(20)) return {.conn_id = 1};
     return {};
   }
   lookup_answer answer = found->second;
-  if (planted_ == fault::forgetful_lookup && every(1000)) return {};
-  if (planted_ == fault::other_entry && every(1000)) answer.conn_id += 1;
+  if (planted_ == fault::forgetful_lookup && every(20)) return {};
+  if (planted_ == fault::other_entry && every(20)) answer.conn_id += 1;
   if (planted_ == fault::wrong_direction) answer.dir = dir::original;
   return answer;
 }
