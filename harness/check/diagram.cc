@@ -307,9 +307,9 @@ std::string words_of(const operation& o) {
   if (o.answer != answer::none) fmt::format_to(to, " -> {}", name_of(o.answer));
   const bool has_id = o.verb != verb::confirm && o.verb != verb::put && o.id != 0;
   if (has_id) fmt::format_to(to, "{} #{}", o.answer == answer::none ? " ->" : "", o.id);
-  if (o.answer == answer::merged) fmt::format_to(to, " into #{}", o.id_of_other);
+  if (o.answer == answer::merged) fmt::format_to(to, " into #{}", o.number);
   if (o.verb == verb::find && o.answer == answer::found && o.is_reply) text += " (reply)";
-  if (has_count(o)) fmt::format_to(to, " -> {}", o.count);
+  if (has_count(o)) fmt::format_to(to, " -> {}", o.number);
   return text;
 }
 

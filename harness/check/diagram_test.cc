@@ -46,10 +46,10 @@ TEST_CASE("an operation in words says what was called, and what came of it") {
             {.id = 7, .key = 7, .verb = verb::find, .answer = answer::found, .is_reply = true}) ==
         "find 7 -> found #7 (reply)");
   operation merged{.id = 8, .verb = verb::confirm, .answer = answer::merged};
-  merged.id_of_other = 7;
+  merged.number = 7;
   CHECK(words_of(merged) == "confirm #8 -> merged into #7");
   operation swept{.verb = verb::gc};
-  swept.count = 3;
+  swept.number = 3;
   CHECK(words_of(swept) == "gc -> 3");
   CHECK(words_of({.now_lo = 5, .now_hi = 9, .verb = verb::advance}) == "advance 5 to 9");
   CHECK(words_of({.id = 7, .key = 6, .verb = verb::look}) == "look 6 -> #7");
