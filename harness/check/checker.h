@@ -66,9 +66,9 @@ enum class outcome : std::uint8_t { allowed, violated, unknown };
 /// What cannot be explained.
 struct finding {
   check::outcome outcome = outcome::violated;
-  std::string what;                     ///< one line: what no order of steps explains
-  ct::letter letter = ct::letter::a1;   ///< the promise that it breaks
-  std::vector<std::size_t> operations;  ///< that contradict each other: indices into the history
+  std::string what{};                     ///< one line: what no order of steps explains
+  ct::letter letter = ct::letter::a1;     ///< the promise that it breaks
+  std::vector<std::size_t> operations{};  ///< that contradict each other: indices into the history
 };
 
 struct check_report {
@@ -77,7 +77,7 @@ struct check_report {
   std::size_t partitions = 0;
   std::size_t unknown = 0;             ///< partitions
   std::size_t configurations_max = 0;  ///< the most at once
-  std::vector<finding> findings;       ///< the first of each partition
+  std::vector<finding> findings{};     ///< the first of each partition
 };
 
 /// Judges a history. Its operations are sorted by `call`.

@@ -33,7 +33,8 @@ enum class verb : std::uint8_t {
   /// an entry may have been there or not; the packet holds none.
   in,
   /// cpu::confirm of a packet whose entry `id` was made with original key `key` and has the reply
-  /// key `other`. inserted; merged: another entry of the same flow, `id_of_other`, holds the place,
+  /// key `other`. inserted; merged: another entry of the same flow, of id `number`, holds the
+  /// place,
   /// and the packet has that now; clashed: another entry has one of its keys, or its chain was too
   /// long, or it was killed before: the packet is dropped, and the entry with it.
   confirm,
@@ -48,22 +49,22 @@ enum class verb : std::uint8_t {
   /// cpu::kill of `key`. won: the entry that was found there is unlinked now. lost: none was there,
   /// or another kill had claimed it, or its destroy event was refused.
   kill,
-  /// cpu::kill_if of everything; `count` kills were won. Of what was in the table when it was
+  /// cpu::kill_if of everything; `number` kills were won. Of what was in the table when it was
   /// called nothing is when it returns.
   flush,
   /// ct_system::dump. Its entries follow in the same thread as `shown`, with its stamps.
   dump,
   /// An entry that the dump before showed: `id`, original key `key`, reply key `other`.
   shown,
-  /// A whole pass of gc_worker; `count` entries were removed.
+  /// A whole pass of gc_worker; `number` entries were removed.
   gc,
   /// cpu::advance: the clock went from now_lo to now_hi.
   advance,
   /// cpu::resize.
   resize,
-  /// cpu::exit_netns of netns `key`, one pass; `count` entries are left.
+  /// cpu::exit_netns of netns `key`, one pass; `number` entries are left.
   exit,
-  /// nf_conntrack_count, all netns: `count`.
+  /// nf_conntrack_count, all netns: `number`.
   count,
 };
 
@@ -86,10 +87,7 @@ struct operation {
   std::uint64_t call = 0;
   std::uint64_t ret = 0;
   std::uint64_t id = 0;
-  union {
-    std::uint64_t id_of_other = 0;  ///< confirm, merged
-    std::uint64_t count;            ///< flush, gc, exit, count
-  };
+  std::uint64_t number = 0;  ///< confirm, merged: id of the other; flush, gc, exit, count: how many
   std::uint32_t now_lo = 0;  ///< jiffies
   std::uint32_t now_hi = 0;
   std::uint32_t timeout = 0;  ///< jiffies that it gave the entry; 0: none
