@@ -12,6 +12,8 @@
 namespace ct::check {
 namespace {
 
+using workloads::run_step;
+
 /// Runs of gc_worker, or of the redelivery worker, that anything may take.
 constexpr std::size_t runs_max = 1U << 20;
 
@@ -54,12 +56,13 @@ std::string law_broken_at_rest(ct_system& system,
   heard.recover();
   tell_again(*on, plan);
   if (const std::string broken = system.broken_invariant(*on); !broken.empty()) return broken;
-  const bool is_told_all = !plan.has(workloads::run_step::exit);
-  if (!heard.books().finding().empty()) return heard.books().finding();
+  // Nobody listens to a netns that exits.
+  const bool is_told_all = !plan.has(run_step::exit);
+  if (is_told_all && !heard.books().finding().empty()) return heard.books().finding();
   // What has expired is in the table, and no walk shows it: it goes first.
   (void)pass_of_gc(system, *on);
-  // The reply-only entry of a clash is silent.
-  if (is_told_all && !plan.has(workloads::run_step::nat)) {
+  // The reply-only entry of a clash is silent; a NEW that was refused waits for the next message.
+  if (is_told_all && !plan.has(run_step::nat) && !plan.has(run_step::stall)) {
     const std::string wrong = heard.books().compare(ids_in_table(system, *on));
     if (!wrong.empty()) return wrong;
   }

@@ -143,7 +143,14 @@ TEST_CASE("each law at rest finds the fault that breaks it") {
   CHECK(law_broken_with({.told = harness::lose<event_kind::destroy>}, "mixed")
             .find("DESTROY are lost") != std::string::npos);
   CHECK(law_broken_with({.told = harness::lose_refused}, "deaf_listener") != "");
-  CHECK(law_broken_with({.forgets_gc = true}, "mixed") != "");
+  CHECK(law_broken_with({.clock = [](std::uint64_t now, std::uint64_t) { return now; }}, "mixed")
+            .find("after all have expired") != std::string::npos);
+  const auto keep_a_reference = [](ct::cpu& on, skb& s) {
+    skb again = s;
+    again.nfct = nullptr;
+    on.in({&again, 1});
+  };
+  CHECK(law_broken_with({.before_free = keep_a_reference}, "mixed") != "");
   CHECK(law_broken_with({.amount = [](std::size_t is) { return is + 1; }}, "mixed")
             .find("nf_conntrack_count is 1") != std::string::npos);
 }
