@@ -54,6 +54,8 @@ struct run_facts {
   std::uint32_t netns = 1;
   std::vector<std::uint32_t> netns_of_flow{};  ///< [flow]; empty: all in netns 0
   std::uint64_t max = 0;                       ///< nf_conntrack_max a netns; 0: no limit
+  /// Somebody listens who may refuse: a kill that answers `lost` may have unlinked its entry.
+  bool refuses_destroy = false;
 };
 
 struct check_options {
@@ -68,7 +70,7 @@ struct finding {
   check::outcome outcome = outcome::violated;
   std::string what;                     ///< one line: what no order of steps explains
   ct::letter letter = ct::letter::a1;   ///< the promise that it breaks
-  std::vector<std::size_t> operations;  ///< that contradict each other: indices into the history
+  std::vector<std::size_t> operations{};  ///< that contradict each other: indices into the history
 };
 
 struct check_report {
