@@ -53,13 +53,15 @@ class part {
   void choose(const judged_finding& f) {
     std::vector<std::uint32_t> flows = f.flows;
     std::ranges::sort(flows);
-    const auto is_of = [&](std::uint32_t key) { return std::ranges::binary_search(flows, key / 2); };
+    const auto is_of = [&](std::uint32_t key) {
+      return std::ranges::binary_search(flows, key / 2);
+    };
     chosen_.clear();
     for (std::size_t i = 0; i < history_.size() && history_[i].call <= f.until; ++i) {
       const operation& op = history_[i];
-      const bool belongs = is_of_all_flows(op.verb) ||
-                           (op.verb != verb::dump && op.verb != verb::count &&
-                            (is_of(op.key) || (has_other(op) && is_of(op.other))));
+      const bool belongs =
+          is_of_all_flows(op.verb) || (op.verb != verb::dump && op.verb != verb::count &&
+                                       (is_of(op.key) || (has_other(op) && is_of(op.other))));
       if (belongs) chosen_.push_back(i);
     }
     is_kept_.assign(chosen_.size(), true);

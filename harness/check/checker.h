@@ -68,8 +68,8 @@ enum class outcome : std::uint8_t { allowed, violated, unknown };
 /// What cannot be explained.
 struct finding {
   check::outcome outcome = outcome::violated;
-  std::string what;                     ///< one line: what no order of steps explains
-  ct::letter letter = ct::letter::a1;   ///< the promise that it breaks
+  std::string what;                       ///< one line: what no order of steps explains
+  ct::letter letter = ct::letter::a1;     ///< the promise that it breaks
   std::vector<std::size_t> operations{};  ///< that contradict each other: indices into the history
 };
 

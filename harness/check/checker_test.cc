@@ -6,7 +6,9 @@
 #include "harness/check/judge.h"
 
 #include <catch2/catch.hpp>
+#include <sstream>
 #include <string>
+#include <string_view>
 
 namespace ct::check {
 namespace {
@@ -16,16 +18,16 @@ const std::string inserted = R"(
     2-4 confirm 7 0 1 inserted
 )";
 
-check_report judged(const std::string& text,
+check_report judged(std::string_view text,
                     allowances allows = check_options{}.allows,
                     const run_facts& facts = {}) {
-  return check(read_history(text), facts, {.allows = allows});
+  return check(read_history(std::string(text)), facts, {.allows = allows});
 }
-bool is_allowed(const std::string& text, allowances allows = check_options{}.allows) {
+bool is_allowed(std::string_view text, allowances allows = check_options{}.allows) {
   return judged(text, allows).outcome == outcome::allowed;
 }
 /// The one finding's letter.
-std::string broken(const std::string& text, allowances allows = check_options{}.allows) {
+std::string broken(std::string_view text, allowances allows = check_options{}.allows) {
   const check_report report = judged(text, allows);
   if (report.findings.size() != 1) return "findings: " + std::to_string(report.findings.size());
   CAPTURE(report.findings[0].what);
@@ -55,8 +57,8 @@ TEST_CASE("Two operations that share a stamp may have happened in either order")
 }
 
 TEST_CASE("A finding says who contradicts whom") {
-  const check_report report =
-      judged(inserted + "5-6 find 4 missed\n5-7 find 0 found 7\n8-9 find 0 missed\n10-11 find 0 missed");
+  const check_report report = judged(
+      inserted + "5-6 find 4 missed\n5-7 find 0 found 7\n8-9 find 0 missed\n10-11 find 0 missed");
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].what ==
         "find of key 0 missed, but entry 0x7 could be found under it from stamp 4 on and nobody "
@@ -114,8 +116,7 @@ TEST_CASE("Beside another flow's entry the reply tuple alone may be inserted") {
   const std::string translated =
       "0-1 in 0 made 9\n2-3 in 4 made 8\n4-5 confirm 8 4 0 inserted\n6-7 confirm 9 0 1 inserted\n";
   CHECK(is_allowed(translated + "8-9 find 1 found 9 reply"));
-  CHECK(broken(translated,
-               check_options{}.allows.without(allowance::clash_reply_only)) == "C.2");
+  CHECK(broken(translated, check_options{}.allows.without(allowance::clash_reply_only)) == "C.2");
 }
 
 TEST_CASE("One kill wins") {
@@ -145,7 +146,8 @@ TEST_CASE("After the kill neither tuple finds the entry") {
 }
 
 TEST_CASE("Whether both tuples vanish at one instant is an allowance") {
-  const std::string phases = inserted + "5-12 kill 0 won\n6-7 find 0 missed\n8-9 find 1 found 7 reply";
+  const std::string phases =
+      inserted + "5-12 kill 0 won\n6-7 find 0 missed\n8-9 find 1 found 7 reply";
   CHECK(is_allowed(phases));
   CHECK(broken(phases, check_options{}.allows.without(allowance::two_phase_delete)) == "D.3");
 }
@@ -153,11 +155,13 @@ TEST_CASE("Whether both tuples vanish at one instant is an allowance") {
 TEST_CASE("A flush leaves nothing of what was there") {
   CHECK(is_allowed(inserted + "5-6 flush 1\n7-8 find 0 missed"));
   CHECK(broken(inserted + "5-6 flush 1\n7-8 find 0 found 7") == "D.2");
-  CHECK(is_allowed("0-1 in 0 made 7\n2-8 confirm 7 0 1 inserted\n5-6 flush 0\n9-10 find 0 found 7"));
+  CHECK(
+      is_allowed("0-1 in 0 made 7\n2-8 confirm 7 0 1 inserted\n5-6 flush 0\n9-10 find 0 found 7"));
 }
 
 TEST_CASE("What had expired before a lookup began is not found by it") {
-  const std::string timed = "0-1 in 0 made 7\n2-4 confirm 7 0 1 inserted timeout 10 now 1000 1000\n";
+  const std::string timed =
+      "0-1 in 0 made 7\n2-4 confirm 7 0 1 inserted timeout 10 now 1000 1000\n";
   CHECK(is_allowed(timed + "5-6 find 0 found 7 now 1009 1009"));
   CHECK(broken(timed + "5-6 find 0 missed now 1009 1009") == "A.1");
   CHECK(broken(timed + "5-6 find 0 found 7 now 1010 1010") == "E.1");
@@ -166,7 +170,8 @@ TEST_CASE("What had expired before a lookup began is not found by it") {
 }
 
 TEST_CASE("A packet prolongs the life of its entry, also that of one that is being unlinked") {
-  const std::string timed = "0-1 in 0 made 7\n2-4 confirm 7 0 1 inserted timeout 10 now 1000 1000\n";
+  const std::string timed =
+      "0-1 in 0 made 7\n2-4 confirm 7 0 1 inserted timeout 10 now 1000 1000\n";
   const std::string refreshed = timed + "5-6 in 0 found 7 timeout 10 now 1009 1009\n";
   CHECK(is_allowed(refreshed + "7-8 find 0 found 7 now 1018 1018"));
   CHECK(broken(refreshed + "7-8 find 0 missed now 1018 1018") == "A.1");
@@ -236,13 +241,12 @@ TEST_CASE("Ids are never used again") {
 }
 
 TEST_CASE("Too many configurations are no verdict") {
-  std::string text;
-  for (int i = 0; i < 12; ++i) {
-    text += "0-1 in 0 made " + std::to_string(i + 10) + "\n";
-    text += "2-900 confirm " + std::to_string(i + 10) + " 0 1 inserted\n";
-    text += "2-900 kill 0 won\n";
+  std::ostringstream text;
+  for (int id = 10; id < 22; ++id) {
+    text << "0-1 in 0 made " << id << "\n2-900 confirm " << id
+         << " 0 1 inserted\n2-900 kill 0 won\n";
   }
-  const std::vector<operation> history = read_history(text);
+  const std::vector<operation> history = read_history(text.str());
   CHECK(check(history, {}, {.configurations_max = 50}).outcome == outcome::unknown);
   CHECK(check(history, {}).outcome == outcome::allowed);
 }

@@ -54,9 +54,9 @@ struct called {
   std::uint32_t own = no_entry;  ///< the one that the packet holds
   std::uint32_t open = 0;        ///< the judge's number for it
   std::int32_t put_before = 0;   ///< look: references that were put for certain when it began
-  std::uint8_t walk = 0;     ///< walk: its bit in slot::walks
-  bool stores = false;       ///< hit, link: it gives the entry a timeout
-  bool is_optional = false;  ///< it need not have happened
+  std::uint8_t walk = 0;         ///< walk: its bit in slot::walks
+  bool stores = false;           ///< hit, link: it gives the entry a timeout
+  bool is_optional = false;      ///< it need not have happened
 };
 
 /// What is known of an entry, whatever the configuration.
@@ -75,6 +75,7 @@ struct entry {
   std::int32_t held = 0;       ///< those that are there for certain
   bool is_confirmed = false;   ///< a confirm of it was called
   bool is_foundling = false;   ///< no `in` made it: it can only be a created one
+  bool is_turnable = false;    ///< foundling: which of its keys is the original, nobody has seen
   bool is_settled = false;     ///< foundling: it has an entry of a `create` in every configuration
   bool is_perishable = false;  ///< whoever reaps may have claimed it
   bool is_gone = false;        ///< in no configuration is it linked, or will be
@@ -150,7 +151,7 @@ struct configuration {
 /// Mistakes in the checker itself, which its tests must notice.
 enum class planted_rule : std::uint8_t {
   none,
-  collapse_is_a_read,    ///< an operation that takes an entry away is done as early as it can be
+  step_is_a_read,        ///< who changes something does it as early as it can be done
   maybe_is_gone,         ///< what is perishable is taken for gone
   maybe_is_there,        ///< what is perishable stays for ever
   read_ignores_deadline  ///< a lookup may find what has expired
@@ -191,9 +192,8 @@ class history_spec {
   /// By which links is it found under that key?
   std::uint8_t links_under(const slot& s, std::uint32_t key) const {
     const entry& e = of(s);
-    return static_cast<std::uint8_t>(
-        s.links & ((e.key_original == key ? original_link : 0U) |
-                   (e.key_reply == key ? reply_link : 0U)));
+    return static_cast<std::uint8_t>(s.links & ((e.key_original == key ? original_link : 0U) |
+                                                (e.key_reply == key ? reply_link : 0U)));
   }
   bool may_live(const configuration& c, const slot& s, const called& by) const {
     return planted == planted_rule::read_ignores_deadline ||
@@ -211,7 +211,7 @@ class history_spec {
   bool allows_early_loser() const { return allows.has(allowance::loser_returns_early); }
   bool is_missed(const configuration& c, std::uint32_t key, const called& by) const;
   bool is_in_the_way(const configuration& c, const slot& s, const called& by) const;
-  bool take_away(configuration& c, std::uint32_t key, bool whole, const called* misses) const;
+  bool take_away(configuration& c, std::uint32_t key, const called* misses) const;
   template <class Emit>
   void steps_of_link(const configuration& c, std::size_t place, Emit&& emit) const;
   template <class Emit>
@@ -270,8 +270,7 @@ inline bool history_spec::fits(const configuration& c, std::size_t place) const 
     case deed::miss:
       return is_missed(c, by.op.key, by);
     case deed::clash:
-      return std::ranges::any_of(c.slots,
-                                 [&](const slot& s) { return is_in_the_way(c, s, by); });
+      return std::ranges::any_of(c.slots, [&](const slot& s) { return is_in_the_way(c, s, by); });
     case deed::lose:
       return is_missed(c, by.op.key, by) ||
              (allows_early_loser() && std::ranges::any_of(c.slots, [&](const slot& s) {
@@ -296,19 +295,18 @@ inline void history_spec::drop(configuration& c, std::size_t slot_index) const {
   }
 }
 
-/// Reaps what is linked by the key, wholly or only so far that the key misses it. With `misses`:
-/// what that lookup may take for expired stays. False: something stands there for good.
+/// Reaps what is linked by the key, only so far that the key misses it. With `misses`: what that
+/// lookup may take for expired stays. False: something stands there for good.
 inline bool history_spec::take_away(configuration& c,
                                     std::uint32_t key,
-                                    bool whole,
                                     const called* misses) const {
   for (std::size_t i = c.slots.size(); i-- > 0;) {
     slot& s = c.slots[i];
     const std::uint8_t links = links_under(s, key);
     if (links == 0 || (misses != nullptr && may_have_expired(c, s, *misses))) continue;
     if (!is_reapable(s)) return false;
-    const bool is_half_enough = !whole && allows.has(allowance::two_phase_delete) &&
-                                links == original_link && s.links == both_links;
+    const bool is_half_enough =
+        allows.has(allowance::two_phase_delete) && links == original_link && s.links == both_links;
     if (is_half_enough) {
       s.links = reply_link;
       s.owner = reaper;

@@ -13,7 +13,7 @@ void history_spec::steps(const configuration& c, std::size_t place, Emit&& emit)
   switch (by.deed) {
     case deed::miss: {
       configuration next = c;
-      if (!take_away(next, by.op.key, false, &by)) return;
+      if (!take_away(next, by.op.key, &by)) return;
       next.done.add(place);
       emit(std::move(next));
       return;
@@ -40,10 +40,11 @@ template <class Emit>
 void history_spec::steps_of_link(const configuration& c, std::size_t place, Emit&& emit) const {
   const called& by = calls[place];
   if (allows.has(allowance::half_confirm)) steps_of_half(c, place, emit);
-  if (const slot* const begun = find(c, by.entry); begun != nullptr) return;
+  const auto is_mine = [&](const slot& s) { return s.half == place + 1; };
+  if (std::ranges::any_of(c.slots, is_mine)) return;
   if (may_reply_alone(c, by)) {
     configuration next = c;
-    if (take_away(next, by.op.other, true, nullptr)) {
+    if (take_away(next, by.op.other, nullptr)) {
       next.slots.insert({.entry = by.entry, .links = reply_link});
       next.done.add(place);
       (*entries)[by.entry].is_perishable = true;  // a second to live, and nothing prolongs it
@@ -51,8 +52,8 @@ void history_spec::steps_of_link(const configuration& c, std::size_t place, Emit
     }
   }
   configuration next = c;
-  if (!take_away(next, by.op.key, true, nullptr)) return;
-  if (!take_away(next, by.op.other, true, nullptr)) return;
+  if (!take_away(next, by.op.key, nullptr)) return;
+  if (!take_away(next, by.op.other, nullptr)) return;
   next.slots.insert({.entry = by.entry, .links = both_links});
   next.done.add(place);
   emit(std::move(next));
@@ -75,11 +76,13 @@ void history_spec::steps_of_half(const configuration& c, std::size_t place, Emit
   const called& by = calls[place];
   configuration next = c;
   for (slot& s : next.slots) {
-    if (s.entry != by.entry) continue;
+    if (s.half != place + 1) continue;
     const std::uint32_t left = s.links == original_link ? by.op.other : by.op.key;
-    if (!take_away(next, left, true, nullptr)) return;
+    if (!take_away(next, left, nullptr)) return;
     for (slot& own : next.slots) {
-      if (own.entry == by.entry) own = {.entry = own.entry, .links = both_links};
+      if (own.half != place + 1) continue;
+      own.links = both_links;
+      own.half = 0;
     }
     next.done.add(place);
     emit(std::move(next));
@@ -87,7 +90,7 @@ void history_spec::steps_of_half(const configuration& c, std::size_t place, Emit
   }
   for (const std::uint8_t first : {original_link, reply_link}) {
     next = c;
-    if (!take_away(next, first == original_link ? by.op.key : by.op.other, true, nullptr)) continue;
+    if (!take_away(next, first == original_link ? by.op.key : by.op.other, nullptr)) continue;
     next.slots.insert(
         {.entry = by.entry, .links = first, .half = static_cast<std::uint8_t>(place + 1)});
     emit(std::move(next));
@@ -99,11 +102,11 @@ void history_spec::steps_of_half(const configuration& c, std::size_t place, Emit
 template <class Emit>
 void history_spec::steps_of_loser(const configuration& c, std::size_t place, Emit&& emit) const {
   const called& by = calls[place];
-  const bool has_begun = std::ranges::any_of(
-      c.slots, [&](const slot& s) { return s.owner == place + 1; });
+  const bool has_begun =
+      std::ranges::any_of(c.slots, [&](const slot& s) { return s.owner == place + 1; });
   if (has_begun) return steps_of_kill(c, place, emit);
   configuration next = c;
-  if ((refuses_destroy && fits(c, place)) || take_away(next, by.op.key, false, &by)) {
+  if ((refuses_destroy && fits(c, place)) || take_away(next, by.op.key, &by)) {
     next.done.add(place);
     emit(std::move(next));
   }
@@ -161,8 +164,12 @@ void history_spec::steps_of_walk(const configuration& c, std::size_t place, Emit
       unlink(c, i, place, emit);
     } else if ((s.walks & by.walk) != 0 && is_reapable(s)) {
       configuration next = c;
-      drop(next, i);
-      emit(std::move(next));
+      if (allows_early_loser()) {  // whoever reaps it may not have unlinked it yet
+        next.slots[i].owner = reaper;
+      } else {
+        drop(next, i);
+      }
+      if (!allows_early_loser() || s.owner == 0) emit(std::move(next));
     }
     if (s.owner == 0 && (s.links & reply_link) != 0 && s.half == 0 && by.op.count != 0) {
       claim(c, i, place, emit);
@@ -213,7 +220,11 @@ void history_spec::steps_of_foundling(const configuration& c,
   for (std::size_t i = 0; i < c.slots.size(); ++i) {
     const slot s = c.slots[i];
     const entry& made = of(s);
-    if (made.id != 0 || made.key_original != foundling.key_original) continue;
+    const bool is_alike = made.key_original == foundling.key_original ||
+                          (foundling.is_turnable && made.key_original == foundling.key_reply);
+    if (made.id != 0 || !is_alike) continue;
+    foundling.key_original = made.key_original;
+    foundling.key_reply = made.key_reply;
     configuration next = c;
     next.slots.erase(i);
     slot renamed = s;

@@ -26,13 +26,12 @@ judge::judge(const run_facts& facts, const check_options& options, planted_rule 
 
 void judge::feed(const operation& op, bool is_optional) {
   if (op.verb == verb::in && op.answer == answer::made) {
-    if (entry_of(op.id) != no_entry) {
-      add_finding(letter::d4,
-                  fmt::format("in of key {} made entry {:#x}, which is there already",
-                              op.key,
-                              op.id),
-                  fed_,
-                  op.ret);
+    if (entry_of(op.id) != no_entry || forgotten_.find(op.id) != id_map::none) {
+      add_finding(
+          letter::d4,
+          fmt::format("in of key {} made entry {:#x}, an id that was there before", op.key, op.id),
+          fed_,
+          op.ret);
     } else {
       entries_[new_entry(op.id, op.key, op.key ^ 1U)].mentions = 1;  // until it has ended
     }
@@ -166,11 +165,7 @@ void judge::read_packet(called& c) {
     c.entry = entry_of(op.id);
     if (c.entry == no_entry) {
       const std::uint32_t original = op.is_reply ? op.key ^ 1U : op.key;
-      c.entry = new_entry(op.id, original, original ^ 1U);
-      entry& e = entries_[c.entry];
-      e.is_foundling = true;
-      e.is_confirmed = true;
-      e.is_settled = forgotten_.find(op.id) != id_map::none;  // and gone
+      c.entry = new_foundling(op.id, original, original ^ 1U);
     }
     c.stores = op.verb == verb::in && op.timeout != 0;
   } else if (op.answer == answer::missed || op.answer == answer::made ||
@@ -190,8 +185,10 @@ void judge::read_confirm(called& c) {
   if (op.answer == answer::merged) {
     c.deed = deed::join;
     c.entry = entry_of(op.id_of_other);
-    // A created one, it may be; which way round, nobody has seen.
-    if (c.entry == no_entry && has_created_) c.deed = deed::nothing;
+    if (c.entry == no_entry) {
+      c.entry = new_foundling(op.id_of_other, op.key, op.other);
+      entries_[c.entry].is_turnable = true;
+    }
     return;
   }
   if (op.answer == answer::clashed) {
@@ -252,7 +249,8 @@ void judge::begin_in_partition(std::uint32_t open) {
   if (p.verdict != partition::state::open) return;
   if (p.is_full()) return p.give_up(partition::state::unknown);
   age(p);
-  const bool is_new = c.deed == deed::link || (c.deed == deed::hit && entries_[c.entry].is_foundling);
+  const bool is_new =
+      c.deed == deed::link || (c.entry != no_entry && entries_[c.entry].is_foundling);
   if (is_new && std::ranges::find(p.members, c.entry) == p.members.end()) {
     p.members.push_back(c.entry);
   }
@@ -431,8 +429,8 @@ void judge::age(partition& p) {
   for (const std::uint32_t m : p.members) {
     entry& e = entries_[m];
     if (e.is_perishable || !e.is_confirmed) continue;
-    e.is_perishable = e.timeout.earliest() <= clock_ ||
-                      ledger_.may_have_dropped(e.key_original, e.linked_call);
+    e.is_perishable =
+        e.timeout.earliest() <= clock_ || ledger_.may_have_dropped(e.key_original, e.linked_call);
   }
 }
 
@@ -441,9 +439,8 @@ void judge::sweep(partition& p) {
   for (std::size_t i = p.members.size(); i-- > 0;) {
     const std::uint32_t e = p.members[i];
     bool is_coming = false;
-    p.spec().active.for_each([&](std::size_t place) {
-      is_coming = is_coming || p.spec().calls[place].entry == e;
-    });
+    p.spec().active.for_each(
+        [&](std::size_t place) { is_coming = is_coming || p.spec().calls[place].entry == e; });
     if (is_coming || !p.is_gone(e)) continue;
     p.members[i] = p.members.back();
     p.members.pop_back();
@@ -470,6 +467,18 @@ std::uint32_t judge::new_entry(std::uint64_t id,
   e.key_reply = key_reply;
   e.is_living = true;
   if (id != 0) ids_.set(id, at);
+  return at;
+}
+
+/// An id that no `in` made: of a created entry, unless it is one that is gone.
+std::uint32_t judge::new_foundling(std::uint64_t id,
+                                   std::uint32_t key_original,
+                                   std::uint32_t key_reply) {
+  const std::uint32_t at = new_entry(id, key_original, key_reply);
+  entry& e = entries_[at];
+  e.is_foundling = true;
+  e.is_confirmed = true;
+  e.is_settled = forgotten_.find(id) != id_map::none;
   return at;
 }
 
@@ -510,7 +519,10 @@ void judge::violated(std::uint32_t at, std::size_t place) {
 
 void judge::add_finding(letter l, std::string what, std::uint64_t number, std::uint64_t until) {
   if (findings_.size() >= findings_max) return;
-  finding found{.outcome = outcome::violated, .what = std::move(what), .letter = l, .operations = {number}};
+  finding found{.outcome = outcome::violated,
+                .what = std::move(what),
+                .letter = l,
+                .operations = {number}};
   findings_.push_back({.found = std::move(found), .flows = {}, .until = until});
 }
 

@@ -89,6 +89,9 @@ class judge {
   void sweep(partition& p);
   std::uint32_t entry_of(std::uint64_t id) const { return ids_.find(id); }
   std::uint32_t new_entry(std::uint64_t id, std::uint32_t key_original, std::uint32_t key_reply);
+  std::uint32_t new_foundling(std::uint64_t id,
+                              std::uint32_t key_original,
+                              std::uint32_t key_reply);
   void forget_if_dead(std::uint32_t e);
   void remember(std::uint64_t id);
   std::int64_t unwrapped(std::uint32_t jiffies) const;

@@ -64,7 +64,8 @@ void ledger::gone(const entry& e) {
     --n.confirmed;
     note(n);
   }
-  freeings_.push_back({.after = ret_max_, .net = static_cast<std::uint32_t>(net_of(e.key_original))});
+  freeings_.push_back(
+      {.after = ret_max_, .net = static_cast<std::uint32_t>(net_of(e.key_original))});
 }
 
 void ledger::begin_confirm(const called& c, std::vector<entry>& entries) {
@@ -159,10 +160,11 @@ std::string ledger::end_packet(const called& c, std::vector<entry>& entries) {
         c.op.answer == answer::made && is_surely_full(n) && n.room_at < c.op.call;
     if (c.own != no_entry) hold(entries[c.own], 1);
     if (!had_no_room) return {};
-    return fmt::format("in of key {} made entry {:#x}, though {} unconfirmed entries filled the table",
-                       c.op.key,
-                       c.op.id,
-                       n.unconfirmed - 1);
+    return fmt::format(
+        "in of key {} made entry {:#x}, though {} unconfirmed entries filled the table",
+        c.op.key,
+        c.op.id,
+        n.unconfirmed - 1);
   }
   const bool may_refuse = n.has_exited || may_be_full(n) || (max_ != 0 && n.full_at >= c.op.call);
   const std::int64_t most = n.most - 1;

@@ -66,7 +66,9 @@ class ledger {
     std::uint64_t after;
     std::uint32_t net;
   };
-  bool may_be_full(const net& n) const { return max_ != 0 && n.most > static_cast<std::int64_t>(max_); }
+  bool may_be_full(const net& n) const {
+    return max_ != 0 && n.most > static_cast<std::int64_t>(max_);
+  }
   bool is_nearly_full(const net& n) const {
     const auto max = static_cast<std::int64_t>(max_);
     return max >= 100 ? n.most >= max / 100 * 95 : 20 * n.most >= 19 * max;

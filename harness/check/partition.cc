@@ -27,8 +27,9 @@ std::uint64_t configuration_set::hash(const configuration& c, const place_set& r
   const place_set writers = c.done.without(readers);
   std::uint64_t h = mix(writers.word(0), writers.word(1));
   for (const slot& s : c.slots) {
-    h = mix(h, std::uint64_t{s.entry} << 32 | std::uint64_t{s.links} << 24 |
-                   std::uint64_t{s.owner} << 16 | std::uint64_t{s.walks} << 8 | s.half);
+    h = mix(h,
+            std::uint64_t{s.entry} << 32 | std::uint64_t{s.links} << 24 |
+                std::uint64_t{s.owner} << 16 | std::uint64_t{s.walks} << 8 | s.half);
   }
   return h ^ h >> 32;
 }
@@ -85,19 +86,22 @@ std::size_t partition::call(called&& c) {
     for (configuration& o : configurations_) spec_.begin_walk(o, place);
   }
   if (now.deed == deed::walk || now.deed == deed::lose) spec_.losers.add(place);
+  if (spec_.planted == planted_rule::step_is_a_read) {
+    for (configuration& o : configurations_) step_too_early(o);
+  }
   if (!spec_.reads(now.deed)) return place;
   readers_.add(place);
   for (configuration& o : configurations_) {
     const bool fits = spec_.fits(o, place);
     if (fits) o.done.add(place);
-    if (fits ? now.stores : spec_.planted != planted_rule::none) take_reads(o);
+    if (fits && now.stores) take_reads(o);
   }
   return place;
 }
 
 /// Wrong, and there to be found: see planted_rule.
-void partition::collapse_too_early(configuration& c) const {
-  readers_.without(c.done).for_each([&](std::size_t p) {
+void partition::step_too_early(configuration& c) const {
+  spec_.active.without(c.done).for_each([&](std::size_t p) {
     configuration taken = c;
     spec_.steps(c, p, [&](configuration&& next) { taken = std::move(next); });
     c = taken;
@@ -105,7 +109,7 @@ void partition::collapse_too_early(configuration& c) const {
 }
 
 void partition::take_reads(configuration& c) const {
-  if (spec_.planted == planted_rule::collapse_is_a_read) collapse_too_early(c);
+  if (spec_.planted == planted_rule::step_is_a_read) step_too_early(c);
   for (bool is_changed = true; is_changed;) {
     is_changed = false;
     readers_.without(c.done).for_each([&](std::size_t p) {
@@ -118,8 +122,10 @@ void partition::take_reads(configuration& c) const {
 
 bool partition::ret(std::size_t place) {
   const auto may_end = [&](const configuration& c) { return spec_.may_end(c, place); };
-  const bool is_optional = spec_.calls[place].is_optional;
-  if ((is_optional || !std::ranges::all_of(configurations_, may_end)) && !explain(place)) {
+  const called& by = spec_.calls[place];
+  // What it may have done and need not have, it cannot do any more.
+  const bool has_choice = by.is_optional || (by.deed == deed::walk && by.op.count != 0);
+  if ((has_choice || !std::ranges::all_of(configurations_, may_end)) && !explain(place)) {
     return false;
   }
   leave(place);
@@ -129,8 +135,7 @@ bool partition::ret(std::size_t place) {
 /// Replaces the configurations by all those in which the operation may end.
 bool partition::explain(std::size_t place) {
   const called& by = spec_.calls[place];
-  // Something that need not have happened may have: that too is tried.
-  const bool goes_on = by.is_optional && by.deed != deed::nothing;
+  const bool goes_on = by.deed == deed::walk || (by.is_optional && by.deed != deed::nothing);
   tried_.clear();
   for (const configuration& c : configurations_) tried_.add(configuration(c), readers_);
   std::vector<configuration> left;
@@ -253,7 +258,8 @@ void partition::join(partition& o) {
       configuration c = a;
       b.done.for_each([&](std::size_t p) { c.done.add(to[p]); });
       for (slot s : b.slots) {
-        if (s.owner != 0 && s.owner != reaper) s.owner = static_cast<std::uint8_t>(to[s.owner - 1U] + 1);
+        if (s.owner != 0 && s.owner != reaper)
+          s.owner = static_cast<std::uint8_t>(to[s.owner - 1U] + 1);
         if (s.half != 0) s.half = static_cast<std::uint8_t>(to[s.half - 1U] + 1);
         std::uint8_t walks = 0;
         for (unsigned bit = 1; bit < 256; bit <<= 1U) {

@@ -67,7 +67,9 @@ class partition {
   void remove_reaped(std::uint32_t entry);
 
   bool is_idle() const { return spec_.active.is_empty(); }
-  bool is_empty() const { return configurations_.size() == 1 && configurations_[0].slots.size() == 0; }
+  bool is_empty() const {
+    return configurations_.size() == 1 && configurations_[0].slots.size() == 0;
+  }
   /// In no configuration is it linked, or can it become so again.
   bool is_gone(std::uint32_t entry) const;
   const history_spec& spec() const { return spec_; }
@@ -81,7 +83,7 @@ class partition {
 
  private:
   void take_reads(configuration& c) const;
-  void collapse_too_early(configuration& c) const;
+  void step_too_early(configuration& c) const;
   bool explain(std::size_t place);
   void leave(std::size_t place);
 

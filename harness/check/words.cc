@@ -56,19 +56,19 @@ std::string id_of(const entry& e) {
 const entry* linked_under(const partition& p, std::uint32_t key, std::uint32_t other) {
   for (const configuration& c : p.configurations()) {
     for (const slot& s : c.slots) {
-      if ((p.spec().links_under(s, key) | p.spec().links_under(s, other)) != 0) return &p.spec().of(s);
+      if ((p.spec().links_under(s, key) | p.spec().links_under(s, other)) != 0)
+        return &p.spec().of(s);
     }
   }
   return nullptr;
 }
 
-std::string since(const entry& e) {
-  return fmt::format("from stamp {} on", e.linked_ret);
-}
+std::string since(const entry& e) { return fmt::format("from stamp {} on", e.linked_ret); }
 
 finding explained_hit(const partition& p, const called& c) {
   const entry& e = (*p.spec().entries)[c.entry];
-  const std::string begins = fmt::format("{} of key {} found entry {}", name_of(c.op.verb), c.op.key, id_of(e));
+  const std::string begins =
+      fmt::format("{} of key {} found entry {}", name_of(c.op.verb), c.op.key, id_of(e));
   if (c.deed == deed::hit && (c.op.is_reply ? e.key_reply : e.key_original) != c.op.key) {
     return {.what = begins + fmt::format(", whose keys are {} and {}", e.key_original, e.key_reply),
             .letter = letter::a2};
@@ -105,8 +105,10 @@ finding explained_hit(const partition& p, const called& c) {
 finding explained_miss(const partition& p, const called& c) {
   const entry* const e = linked_under(p, c.op.key, c.op.key);
   const bool is_kill = c.deed == deed::lose;
-  std::string what = fmt::format(
-      "{} of key {} {}", name_of(c.op.verb), c.op.key, is_kill ? "lost" : name_of(c.op.answer));
+  std::string what = fmt::format("{} of key {} {}",
+                                 name_of(c.op.verb),
+                                 c.op.key,
+                                 is_kill ? "lost" : name_of(c.op.answer));
   if (e != nullptr) {
     what += fmt::format(", but entry {} could be found under it {} and nobody {} it",
                         id_of(*e),
@@ -165,10 +167,11 @@ finding explained(const partition& p, std::size_t place) {
                                   c.op.other),
               .letter = letter::c2};
     case deed::kill:
-      return {.what = fmt::format("kill of key {} won, but there was no entry that another kill had "
-                                  "not won",
-                                  c.op.key),
-              .letter = letter::d1};
+      return {
+          .what = fmt::format("kill of key {} won, but there was no entry that another kill had "
+                              "not won",
+                              c.op.key),
+          .letter = letter::d1};
     case deed::walk:
       return {.what = fmt::format("{} returned at stamp {}, but an entry that was linked when it "
                                   "began still is",
