@@ -54,6 +54,8 @@ struct run_facts {
   std::uint32_t netns = 1;
   std::vector<std::uint32_t> netns_of_flow{};  ///< [flow]; empty: all in netns 0
   std::uint64_t max = 0;                       ///< nf_conntrack_max a netns; 0: no limit
+  /// Somebody listens who may refuse: a kill that answers `lost` may have unlinked its entry.
+  bool refuses_destroy = false;
 };
 
 struct check_options {
@@ -66,7 +68,7 @@ enum class outcome : std::uint8_t { allowed, violated, unknown };
 /// What cannot be explained.
 struct finding {
   check::outcome outcome = outcome::violated;
-  std::string what{};                     ///< one line: what no order of steps explains
+  std::string what;                       ///< one line: what no order of steps explains
   ct::letter letter = ct::letter::a1;     ///< the promise that it breaks
   std::vector<std::size_t> operations{};  ///< that contradict each other: indices into the history
 };
@@ -77,7 +79,7 @@ struct check_report {
   std::size_t partitions = 0;
   std::size_t unknown = 0;             ///< partitions
   std::size_t configurations_max = 0;  ///< the most at once
-  std::vector<finding> findings{};     ///< the first of each partition
+  std::vector<finding> findings;       ///< the first of each partition
 };
 
 /// Judges a history. Its operations are sorted by `call`.

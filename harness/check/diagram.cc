@@ -2,6 +2,8 @@
 /// Columns are the ranks of stamps; an entry's life is read off the operations that name it.
 #include "harness/check/diagram.h"
 
+#include "harness/check/words.h"
+
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
@@ -13,36 +15,6 @@
 
 namespace ct::check {
 namespace {
-
-constexpr std::array<std::string_view, 15> verbs = {"find",
-                                                    "in",
-                                                    "confirm",
-                                                    "put",
-                                                    "look",
-                                                    "create",
-                                                    "kill",
-                                                    "flush",
-                                                    "dump",
-                                                    "shown",
-                                                    "gc",
-                                                    "advance",
-                                                    "resize",
-                                                    "exit",
-                                                    "count"};
-constexpr std::array<std::string_view, 11> answers = {"",
-                                                      "found",
-                                                      "missed",
-                                                      "made",
-                                                      "refused",
-                                                      "invalid",
-                                                      "inserted",
-                                                      "merged",
-                                                      "clashed",
-                                                      "won",
-                                                      "lost"};
-
-std::string_view name_of(verb v) { return verbs[static_cast<std::size_t>(v)]; }
-std::string_view name_of(answer a) { return answers[static_cast<std::size_t>(a)]; }
 
 bool has_key(const operation& o) {
   switch (o.verb) {
