@@ -285,6 +285,36 @@ std::string words_of(const operation& o) {
   return text;
 }
 
+std::string lanes_of(std::span<const operation> operations, const finding& found) {
+  constexpr std::size_t width_max = 60;
+  std::set<std::uint64_t> stamps;
+  for (const operation& o : operations) {
+    stamps.insert(o.call);
+    stamps.insert(o.ret);
+  }
+  const std::size_t step = std::clamp<std::size_t>(width_max / (stamps.size() + 1), 1, 5);
+  const auto column = [&](std::uint64_t stamp) {
+    return step * static_cast<std::size_t>(std::distance(stamps.begin(), stamps.find(stamp)));
+  };
+  std::string out;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    const operation& o = operations[i];
+    const bool is_marked = std::ranges::find(found.operations, i) != found.operations.end();
+    std::string bar(column(o.ret) - column(o.call) + 1, '-');
+    bar.front() = '|';
+    bar.back() = '|';
+    fmt::format_to(std::back_inserter(out),
+                   "  {} thread {:<3}{}{}{}{}\n",
+                   is_marked ? '*' : ' ',
+                   o.thread,
+                   std::string(column(o.call), ' '),
+                   bar,
+                   std::string(step * stamps.size() - column(o.ret), ' '),
+                   words_of(o));
+  }
+  return out;
+}
+
 std::string html_of(const diagram& about,
                     std::span<const operation> operations,
                     const finding& found) {

@@ -21,6 +21,10 @@ namespace ct::check {
 /// In a few words what was called and what it answered: "find 3 -> #7", "confirm #7 -> inserted".
 std::string words_of(const operation& o);
 
+/// The same for a terminal: a line an operation, its bar over the ranks of stamps, and a star where
+/// it is one of those that contradict each other.
+std::string lanes_of(std::span<const operation> operations, const finding& found);
+
 struct diagram {
   std::string title;                                         ///< the run: implementation, workload
   std::vector<std::pair<std::string, std::string>> facts{};  ///< shown as a table: name, value

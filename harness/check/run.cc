@@ -176,6 +176,7 @@ class worker {
       const std::optional<conn> entry = on_.system.entry_of(h.packet);
       h.is_new = entry && !entry->has(status::confirmed);
       done.answer = h.is_new ? answer::made : answer::found;
+      done.is_reply = !h.is_new && direction(h.packet.info) == dir::reply;
       done.timeout = seconds(on_.plan.timeout);
       if (entry && !h.is_new) {
         h.key = on_.flows.key_of(*entry, dir::original);
@@ -353,7 +354,9 @@ system_options options_of(const run_plan& plan, std::uint64_t seed) {
 }  // namespace
 
 run_facts facts_of(const run_plan& plan) {
-  run_facts facts{.netns = plan.netns, .max = plan.max};
+  run_facts facts{.netns = plan.netns,
+                  .max = plan.max,
+                  .refuses_destroy = plan.has(run_step::stall)};
   for (std::uint32_t f = 0; f < plan.flows; ++f) facts.netns_of_flow.push_back(f % plan.netns);
   return facts;
 }

@@ -3,6 +3,7 @@
 /// with the fault that it must find.
 #include "harness/check/run.h"
 
+#include "harness/check/diagram.h"
 #include "harness/check/laws.h"
 #include "harness/scenario/wrapped_system.h"
 
@@ -65,6 +66,13 @@ TEST_CASE("on every implementation each plan runs, keeps the laws, and is writte
         }
         CHECK(wrong == 0);
         CHECK(ends.size() == 3);
+        const check_report judged = check(all, facts_of(plan));
+        CHECK(judged.outcome == outcome::allowed);
+        for (const finding& f : judged.findings) {
+          UNSCOPED_INFO(f.what);
+          for (const std::size_t i : f.operations) UNSCOPED_INFO(words_of(all[i]));
+          CHECK(f.what == "");
+        }
       }
     }
   }

@@ -66,6 +66,7 @@ std::function<outcome(const context&)> add_doctor(CLI::App& options);
 std::function<outcome(const context&)> add_replay(CLI::App& options);
 std::function<outcome(const context&)> add_scenario(CLI::App& options);
 std::function<outcome(const context&)> add_flood(CLI::App& options);
+std::function<outcome(const context&)> add_verify(CLI::App& options);
 std::function<outcome(const context&)> add_bench(CLI::App& options);
 std::function<outcome(const context&)> add_conform(CLI::App& options);
 std::function<outcome(const context&)> add_faults(CLI::App& options);

@@ -7,7 +7,7 @@
 namespace ct::harness {
 
 std::span<const verb> verbs() {
-  static constexpr std::array<verb, 10> list = {{
+  static constexpr std::array<verb, 11> list = {{
       {"list", "which implementations and verbs are there?", add_list, false},
       {"doctor",
        "what can be measured and compared on this machine, and why not the rest?",
@@ -15,6 +15,7 @@ std::span<const verb> verbs() {
        false},
       {"replay", "what does each implementation make of this traffic? do they agree?", add_replay},
       {"scenario", "does each implementation do what these scenarios say?", add_scenario},
+      {"verify", "are real multi-core runs histories that the contract allows?", add_verify},
       {"flood",
        "the table is full: who still gets through, with and without early drop?",
        add_flood},
