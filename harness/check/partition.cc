@@ -260,7 +260,7 @@ void partition::join(partition& o) {
       for (slot s : b.slots) {
         if (s.owner != 0 && s.owner != reaper)
           s.owner = static_cast<std::uint8_t>(to[s.owner - 1U] + 1);
-        if (s.half != 0) s.half = static_cast<std::uint8_t>(to[s.half - 1U] + 1);
+        if (s.is_half()) s.half = static_cast<std::uint8_t>(to[s.half - 1U] + 1);
         std::uint8_t walks = 0;
         for (unsigned bit = 1; bit < 256; bit <<= 1U) {
           if ((s.walks & bit) != 0) walks = static_cast<std::uint8_t>(walks | walk_to[bit]);
