@@ -179,6 +179,8 @@ class history_spec {
   bool may_end(const configuration& c, std::size_t place) const;
   /// What is linked has to be gone when the walk ends.
   void begin_walk(configuration& c, std::size_t place) const;
+  /// A walk counts the kills that it won; one that was refused it did not win.
+  bool may_kill(const called& walk) const { return walk.op.number != 0 || refuses_destroy; }
   /// Does it change nothing, if its answer fits?
   bool reads(deed d) const {
     return d >= deed::hit && d <= deed::lose && !(d == deed::lose && refuses_destroy);

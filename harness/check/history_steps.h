@@ -170,7 +170,7 @@ void history_spec::steps_of_walk(const configuration& c, std::size_t place, Emit
       }
       if (!allows_early_loser() || s.owner == 0) emit(std::move(next));
     }
-    if (s.owner == 0 && (s.links & reply_link) != 0 && !s.is_half() && by.op.number != 0) {
+    if (s.owner == 0 && (s.links & reply_link) != 0 && !s.is_half() && may_kill(by)) {
       claim(c, i, place, emit);
     }
   }

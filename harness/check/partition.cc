@@ -124,7 +124,7 @@ bool partition::ret(std::size_t place) {
   const auto may_end = [&](const configuration& c) { return spec_.may_end(c, place); };
   const called& by = spec_.calls[place];
   // What it may have done and need not have, it cannot do any more.
-  const bool has_choice = by.is_optional || (by.deed == deed::walk && by.op.number != 0);
+  const bool has_choice = by.is_optional || (by.deed == deed::walk && spec_.may_kill(by));
   if ((has_choice || !std::ranges::all_of(configurations_, may_end)) && !explain(place)) {
     return false;
   }

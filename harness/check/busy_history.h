@@ -1,39 +1,38 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/// How fast long histories are judged: `check_test [speed]` prints it.
-///
-/// The history is that of threads over a table of steps, one step of a random thread at each stamp:
-/// 60 % lookups, 30 % packets (each new one confirmed and put), 10 % kills.
-#include "harness/check/judge.h"
+/// Long histories for tests and timing: threads over a table of steps, one step of a random thread
+/// at each stamp. 60 % lookups, 30 % packets (each new one confirmed and put), 10 % kills.
+#pragma once
+
+#include "harness/check/history.h"
 #include "spec/random.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
-#include <chrono>
-#include <cstdio>
-#include <string>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace ct::check {
-namespace {
 
-struct load {
+struct busy_load {
   std::size_t operations;
   std::size_t threads;
   std::uint32_t flows;
 };
 
-class busy_table {
+class busy_history {
  public:
-  explicit busy_table(const load& l)
+  explicit busy_history(const busy_load& l)
       : load_(l), dice_(7), at_key_(std::size_t{2} * l.flows, -1), threads_(l.threads) {}
 
   std::vector<operation> run() {
-    while (history_.size() < load_.operations) {
+    const auto is_busy = [](const thread& t) { return t.is_busy; };
+    while (history_.size() < load_.operations || std::ranges::any_of(threads_, is_busy)) {
       ++stamp_;
       thread& t = threads_[dice_.below(static_cast<std::uint32_t>(threads_.size()))];
       if (t.is_busy) {
         step(t);
-      } else {
+      } else if (history_.size() < load_.operations) {
         begin(t);
       }
     }
@@ -120,7 +119,7 @@ class busy_table {
     t.is_unconfirmed = false;
     const int there = std::max(at_key_[op.key], at_key_[op.other]);
     if (there >= 0) {
-      op.id_of_other = t.holds = conns_[static_cast<std::size_t>(there)].id;
+      op.number = t.holds = conns_[static_cast<std::size_t>(there)].id;
       return end(t, answer::merged);
     }
     at_key_[op.key] = at_key_[op.other] = static_cast<int>(conns_.size());
@@ -143,7 +142,7 @@ class busy_table {
   }
   std::uint32_t clock() const { return 1000 + static_cast<std::uint32_t>(stamp_ / 100000); }
 
-  load load_;
+  busy_load load_;
   random_source dice_;
   std::vector<int> at_key_;  // [key] index into conns_; -1: none
   std::vector<thread> threads_;
@@ -152,53 +151,5 @@ class busy_table {
   std::uint64_t stamp_ = 0;
   std::uint64_t last_id_ = 0;
 };
-
-void measure(const load& l) {
-  const std::vector<operation> history = busy_table(l).run();
-  std::vector<double> rates;
-  check_report report;
-  std::size_t kept = 0;
-  for (int i = 0; i < 5; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    judge j({}, {});
-    for (const operation& op : history) j.feed(op);
-    report = j.finish();
-    kept = j.kept();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    rates.push_back(static_cast<double>(history.size()) / took.count() / 1e6);
-  }
-  std::ranges::sort(rates);
-  std::printf(
-      "%2zu threads, %7u flows: %6.2f M operations/s (%.2f to %.2f), at most %zu configurations, "
-      "%zu kept\n",
-      l.threads,
-      l.flows,
-      rates[2],
-      rates.front(),
-      rates.back(),
-      report.configurations_max,
-      kept);
-  CHECK(report.outcome == outcome::allowed);
-}
-
-}  // namespace
-
-TEST_CASE("A long history of one hot key is allowed") {
-  const std::vector<operation> history =
-      busy_table({.operations = 20000, .threads = 64, .flows = 1}).run();
-  judge j({}, {});
-  for (const operation& op : history) j.feed(op);
-  CHECK(j.finish().outcome == outcome::allowed);
-}
-
-// Hidden: it is to be read, and no verdict depends on a clock.
-TEST_CASE("Speed", "[.][speed]") {
-  measure({.operations = 1000000, .threads = 2, .flows = 1000});
-  measure({.operations = 1000000, .threads = 8, .flows = 1000});
-  measure({.operations = 1000000, .threads = 8, .flows = 100000});
-  measure({.operations = 1000000, .threads = 16, .flows = 10});
-  measure({.operations = 300000, .threads = 8, .flows = 1});
-  measure({.operations = 300000, .threads = 64, .flows = 1});
-}
 
 }  // namespace ct::check
