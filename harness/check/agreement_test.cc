@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /// Three checkers say the same of random small histories; with a mistake planted in ours they do
 /// not.
+#include "harness/check/busy_history.h"
 #include "harness/check/history_text.h"
 #include "harness/check/judge.h"
 #include "harness/check/naive_checker.h"
@@ -119,6 +120,14 @@ TEST_CASE("What was run over a table that keeps the contract is allowed") {
     FAIL_CHECK(write_history(history) << f.what << "\n" << write_history(core));
     return;
   }
+}
+
+TEST_CASE("A long history of one hot key is allowed") {
+  judge j({}, {});
+  for (const operation& op : busy_history({.operations = 20000, .threads = 64, .flows = 1}).run()) {
+    j.feed(op);
+  }
+  CHECK(j.finish().outcome == outcome::allowed);
 }
 
 TEST_CASE("A wrong dominance rule is noticed") {

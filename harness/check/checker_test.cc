@@ -159,6 +159,39 @@ TEST_CASE("A flush leaves nothing of what was there") {
       is_allowed("0-1 in 0 made 7\n2-8 confirm 7 0 1 inserted\n5-6 flush 0\n9-10 find 0 found 7"));
 }
 
+TEST_CASE("A flush that won no kill may have unlinked what its listener refused") {
+  const std::string text = inserted + "5-6 flush 0\n7-8 find 0 missed";
+  CHECK(judged(text).outcome == outcome::violated);
+  CHECK(judged(text, check_options{}.allows, {.refuses_destroy = true}).outcome ==
+        outcome::allowed);
+}
+
+TEST_CASE("The exit of a netns takes its own entries") {
+  const run_facts facts{.netns = 2, .netns_of_flow = {0, 1}};
+  const std::string two =
+      inserted + "0-1 in 2 made 8\n2-4 confirm 8 2 3 inserted\n5-6 exit 1 0\n7-8 find 2 missed\n";
+  const auto outcome_of = [&](const std::string& text) {
+    return judged(text, check_options{}.allows, facts).outcome;
+  };
+  CHECK(outcome_of(two + "7-8 find 0 found 7\n9-10 in 2 refused") == outcome::allowed);
+  CHECK(outcome_of(two + "7-8 find 0 missed") == outcome::violated);
+  CHECK(outcome_of(two + "9-10 in 0 refused") == outcome::violated);
+}
+
+TEST_CASE("A dump shows what was there") {
+  CHECK(is_allowed(inserted + "5-6 dump\n5-6 shown 7 0 1\n5-6 kill 0 won"));
+  CHECK(broken(inserted + "5-6 kill 0 won\n7-8 dump\n7-8 shown 7 0 1") == "D.2");
+}
+
+TEST_CASE("What has expired stands in the way of a confirm, where expiry is lazy") {
+  const allowances strict = check_options{}.allows.without(allowance::chain_too_long);
+  const std::string text =
+      "0-1 in 0 made 7\n0-1 in 0 made 8\n2-4 confirm 7 0 1 inserted timeout 10\n"
+      "5-6 confirm 8 0 1 clashed now 1010 1010\n";
+  CHECK(is_allowed(text, strict));
+  CHECK_FALSE(is_allowed(text, strict.without(allowance::lazy_expiry)));
+}
+
 TEST_CASE("What had expired before a lookup began is not found by it") {
   const std::string timed =
       "0-1 in 0 made 7\n2-4 confirm 7 0 1 inserted timeout 10 now 1000 1000\n";

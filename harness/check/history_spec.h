@@ -88,6 +88,7 @@ inline constexpr std::uint8_t original_link = 1;
 inline constexpr std::uint8_t reply_link = 2;
 inline constexpr std::uint8_t both_links = original_link | reply_link;
 inline constexpr std::uint8_t reaper = 255;
+inline constexpr std::uint8_t alone = 254;  ///< the reply was linked alone: a second to live
 
 /// A linked entry.
 struct slot {
@@ -95,7 +96,8 @@ struct slot {
   std::uint8_t links = 0;  ///< 0: a foundling that is gone, and must not come again
   std::uint8_t owner = 0;  ///< who claimed it: 1 + place of the operation, or `reaper`; 0: nobody
   std::uint8_t walks = 0;  ///< those that have to see it unlinked
-  std::uint8_t half = 0;   ///< 1 + place of the confirm that has linked one tuple of two
+  std::uint8_t half = 0;   ///< 1 + place of the confirm that has linked one tuple of two; or alone
+  bool is_half() const { return half != 0 && half != alone; }
   friend bool operator==(const slot&, const slot&) = default;
 };
 
@@ -177,6 +179,8 @@ class history_spec {
   bool may_end(const configuration& c, std::size_t place) const;
   /// What is linked has to be gone when the walk ends.
   void begin_walk(configuration& c, std::size_t place) const;
+  /// A walk counts the kills that it won; one that was refused it did not win.
+  bool may_kill(const called& walk) const { return walk.op.number != 0 || refuses_destroy; }
   /// Does it change nothing, if its answer fits?
   bool reads(deed d) const {
     return d >= deed::hit && d <= deed::lose && !(d == deed::lose && refuses_destroy);
@@ -205,8 +209,8 @@ class history_spec {
 
  private:
   bool is_reapable(const slot& s) const {
-    return planted != planted_rule::maybe_is_there && of(s).is_perishable &&
-           (s.owner == 0 || s.owner == reaper) && s.half == 0;
+    return planted != planted_rule::maybe_is_there && (of(s).is_perishable || s.half == alone) &&
+           (s.owner == 0 || s.owner == reaper) && !s.is_half();
   }
   bool allows_early_loser() const { return allows.has(allowance::loser_returns_early); }
   bool is_missed(const configuration& c, std::uint32_t key, const called& by) const;
@@ -263,7 +267,7 @@ inline bool history_spec::fits(const configuration& c, std::size_t place) const 
     }
     case deed::join: {
       const slot* const s = find(c, by.entry);
-      return s != nullptr && s->half == 0 && allows.has(allowance::clash_merge) &&
+      return s != nullptr && !s->is_half() && allows.has(allowance::clash_merge) &&
              of(*s).has(by.op.key) && of(*s).has(by.op.other) &&
              (links_under(*s, by.op.key) | links_under(*s, by.op.other)) != 0;
     }
@@ -335,7 +339,7 @@ inline bool history_spec::may_end(const configuration& c, std::size_t place) con
 inline void history_spec::begin_walk(configuration& c, std::size_t place) const {
   for (slot& s : c.slots) {
     // Half linked, it is not confirmed yet: no walk takes it.
-    if ((s.links & reply_link) != 0 && s.half == 0) {
+    if ((s.links & reply_link) != 0 && !s.is_half()) {
       s.walks = static_cast<std::uint8_t>(s.walks | calls[place].walk);
     }
   }

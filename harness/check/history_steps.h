@@ -45,9 +45,8 @@ void history_spec::steps_of_link(const configuration& c, std::size_t place, Emit
   if (may_reply_alone(c, by)) {
     configuration next = c;
     if (take_away(next, by.op.other, nullptr)) {
-      next.slots.insert({.entry = by.entry, .links = reply_link});
+      next.slots.insert({.entry = by.entry, .links = reply_link, .half = alone});
       next.done.add(place);
-      (*entries)[by.entry].is_perishable = true;  // a second to live, and nothing prolongs it
       emit(std::move(next));
     }
   }
@@ -130,7 +129,7 @@ void history_spec::steps_of_kill(const configuration& c, std::size_t place, Emit
   if (!is_first_of_its_like(c, place)) return;
   for (std::size_t i = 0; i < c.slots.size(); ++i) {
     const slot& s = c.slots[i];
-    if (links_under(s, by.op.key) == 0 || s.owner != 0 || s.half != 0) continue;
+    if (links_under(s, by.op.key) == 0 || s.owner != 0 || s.is_half()) continue;
     if (!may_live(c, s, by)) continue;
     claim(c, i, place, emit);
   }
@@ -171,7 +170,7 @@ void history_spec::steps_of_walk(const configuration& c, std::size_t place, Emit
       }
       if (!allows_early_loser() || s.owner == 0) emit(std::move(next));
     }
-    if (s.owner == 0 && (s.links & reply_link) != 0 && s.half == 0 && by.op.number != 0) {
+    if (s.owner == 0 && (s.links & reply_link) != 0 && !s.is_half() && may_kill(by)) {
       claim(c, i, place, emit);
     }
   }

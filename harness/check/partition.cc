@@ -124,7 +124,7 @@ bool partition::ret(std::size_t place) {
   const auto may_end = [&](const configuration& c) { return spec_.may_end(c, place); };
   const called& by = spec_.calls[place];
   // What it may have done and need not have, it cannot do any more.
-  const bool has_choice = by.is_optional || (by.deed == deed::walk && by.op.number != 0);
+  const bool has_choice = by.is_optional || (by.deed == deed::walk && spec_.may_kill(by));
   if ((has_choice || !std::ranges::all_of(configurations_, may_end)) && !explain(place)) {
     return false;
   }
@@ -260,7 +260,7 @@ void partition::join(partition& o) {
       for (slot s : b.slots) {
         if (s.owner != 0 && s.owner != reaper)
           s.owner = static_cast<std::uint8_t>(to[s.owner - 1U] + 1);
-        if (s.half != 0) s.half = static_cast<std::uint8_t>(to[s.half - 1U] + 1);
+        if (s.is_half()) s.half = static_cast<std::uint8_t>(to[s.half - 1U] + 1);
         std::uint8_t walks = 0;
         for (unsigned bit = 1; bit < 256; bit <<= 1U) {
           if ((s.walks & bit) != 0) walks = static_cast<std::uint8_t>(walks | walk_to[bit]);
