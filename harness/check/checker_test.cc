@@ -138,6 +138,16 @@ TEST_CASE("A kill that lost may have unlinked its entry where a destroy event is
         outcome::allowed);
 }
 
+TEST_CASE("Of two kills that lost, the one that unlinks late may be the one that ends late") {
+  const std::string text =
+      inserted + "5-20 kill 0 lost thread 1\n6-7 kill 0 lost thread 2\n8-9 find 0 found 7 thread 3";
+  CHECK(judged(text, check_options{}.allows, {.refuses_destroy = true}).outcome ==
+        outcome::allowed);
+  const std::string too_late = text + "\n10-11 find 0 missed thread 2\n12-13 find 0 found 7";
+  CHECK(judged(too_late, check_options{}.allows, {.refuses_destroy = true}).outcome ==
+        outcome::violated);
+}
+
 TEST_CASE("After the kill neither tuple finds the entry") {
   CHECK(is_allowed(inserted + "5-7 kill 0 won\n6-8 find 0 found 7\n8-9 find 0 missed"));
   CHECK(broken(inserted + "5-6 kill 0 won\n7-8 find 0 found 7") == "D.2");

@@ -43,8 +43,8 @@ enum class verb : std::uint8_t {
   /// ct_system::entry_of a packet that holds an entry: `id` and `key`, its original key, as the
   /// memory says now.
   look,
-  /// cpu::create of `key`. inserted: as confirm, its id is not known (0). clashed: not, because
-  /// there is an entry, or no place.
+  /// cpu::create of `key`. inserted: as confirm; the call does not tell its id: `id` is what the
+  /// listener was told meanwhile, or 0. clashed: not, because there is an entry, or no place.
   create,
   /// cpu::kill of `key`. won: the entry that was found there is unlinked now. lost: none was there,
   /// or another kill had claimed it, or its destroy event was refused.

@@ -164,6 +164,7 @@ class history_spec {
  public:
   allowances allows;
   bool refuses_destroy = false;
+  bool has_several_flows = false;
   planted_rule planted = planted_rule::none;
   std::vector<entry>* entries = nullptr;
   std::vector<called> calls;  // [place]

@@ -135,16 +135,18 @@ void history_spec::steps_of_kill(const configuration& c, std::size_t place, Emit
   }
 }
 
-/// Of several kills that differ only in their ends, the one that ends first goes first: each of the
-/// others could do for it what it does, and it for them.
+/// Of several kills that were won and differ only in their ends, the one that ends first goes
+/// first: each of the others could do for it what it does, and it for them. Not so where a kill
+/// that lost may have unlinked, or an entry have keys of two flows: then one that ends later may
+/// unlink later.
 inline bool history_spec::is_first_of_its_like(const configuration& c, std::size_t place) const {
   const called& by = calls[place];
+  if (by.deed == deed::lose || has_several_flows) return true;
   bool is_first = true;
   active.for_each([&](std::size_t p) {
     const called& o = calls[p];
     if (p == place || o.deed != by.deed || c.done.has(p) || o.op.key != by.op.key) return;
     if (o.now.lo != by.now.lo || o.is_optional != by.is_optional) return;
-    if (by.deed == deed::lose && o.now.hi != by.now.hi) return;
     if (o.op.ret > by.op.ret || (o.op.ret == by.op.ret && p > place)) return;
     for (const slot& s : c.slots) {
       if (s.owner == p + 1) return;

@@ -25,18 +25,21 @@ judge::judge(const run_facts& facts, const check_options& options, planted_rule 
     : facts_(facts), options_(options), planted_(planted), ledger_(facts) {}
 
 void judge::feed(const operation& op, bool is_optional) {
-  if (op.verb == verb::in && op.answer == answer::made) {
+  const bool is_created = op.verb == verb::create && op.answer == answer::inserted && op.id != 0;
+  if ((op.verb == verb::in && op.answer == answer::made) || is_created) {
     if (entry_of(op.id) != no_entry || forgotten_.find(op.id) != id_map::none) {
-      add_finding(
-          letter::d4,
-          fmt::format("in of key {} made entry {:#x}, an id that was there before", op.key, op.id),
-          fed_,
-          op.ret);
+      add_finding(letter::d4,
+                  fmt::format("{} of key {} made entry {:#x}, an id that was there before",
+                              name_of(op.verb),
+                              op.key,
+                              op.id),
+                  fed_,
+                  op.ret);
     } else {
       entries_[new_entry(op.id, op.key, op.key ^ 1U)].mentions = 1;  // until it has ended
     }
   }
-  has_created_ = has_created_ || op.verb == verb::create;
+  has_created_ = has_created_ || (op.verb == verb::create && op.id == 0);
   last_call_ = std::max(last_call_, op.call);
   waiting_.push_back({.op = op, .number = fed_++, .is_optional = is_optional});
   drain(false);
@@ -56,6 +59,7 @@ void judge::drain(bool is_last) {
       ends_.pop();
       end(open);
     }
+    end_own(f.op);
     begin(f);
   }
 }
@@ -81,6 +85,22 @@ check_report judge::finish() {
 
 std::int64_t judge::unwrapped(std::uint32_t jiffies) const {
   return clock_ + static_cast<std::int32_t>(jiffies - static_cast<std::uint32_t>(clock_));
+}
+
+/// Of one thread, what ended with the stamp at which the next begins was over.
+void judge::end_own(const operation& next) {
+  std::vector<std::uint32_t> others;
+  while (!ends_.empty() && ends_.top().first == next.call) {
+    const std::uint32_t open = ends_.top().second;
+    ends_.pop();
+    const operation& op = open_[open].c.op;
+    if (op.thread == next.thread && op.call < op.ret) {
+      end(open);
+    } else {
+      others.push_back(open);
+    }
+  }
+  for (const std::uint32_t open : others) ends_.emplace(next.call, open);
 }
 
 void judge::begin(const fed& f) {
@@ -227,7 +247,12 @@ void judge::read_create(called& c) {
     return;
   }
   c.deed = deed::link;
-  c.entry = new_entry(0, op.key, op.other);
+  c.entry = op.id != 0 ? entry_of(op.id) : no_entry;
+  if (c.entry != no_entry) {
+    --entries_[c.entry].mentions;
+  } else {
+    c.entry = new_entry(0, op.key, op.other);
+  }
   entry& e = entries_[c.entry];
   e.is_confirmed = true;
   e.linked_call = op.call;

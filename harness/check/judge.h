@@ -4,7 +4,7 @@
 ///
 /// Whoever feeds merges what the threads recorded; that every operation with an earlier call has
 /// come is the low-water mark. A beginning and an end at one stamp: the beginning comes first, so
-/// that the two overlap.
+/// that the two overlap, unless they are of one thread.
 ///
 /// Keys that have nothing to do with each other are judged apart (partition.h); an operation that
 /// names two of them, or an entry of another, joins their partitions from then on, until nothing of
@@ -66,6 +66,7 @@ class judge {
   static constexpr std::size_t idle_partitions = 4096;  // kept though nothing is left of them
 
   void drain(bool is_last);
+  void end_own(const operation& next);
   void begin(const fed& f);
   void end(std::uint32_t open);
   // What an operation is to its partition.

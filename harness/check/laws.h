@@ -8,8 +8,10 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
+#include <utility>
 
 namespace ct::check {
 
@@ -19,6 +21,7 @@ class run_listener final : public listener {
   bool deliver(const event_message& message) noexcept override {
     // relaxed: whoever is told a little later hears or not, as it comes.
     if (is_deaf_.load(std::memory_order_relaxed)) return false;
+    if (message.has(event::new_)) born_here_ = message.entry.id;
     const std::lock_guard hold(mutex_);
     books_.add(message);
     return true;
@@ -31,6 +34,8 @@ class run_listener final : public listener {
     is_deaf_.store(!was_deaf, std::memory_order_relaxed);            // relaxed: as deliver()
     return was_deaf;
   }
+  /// Whose NEW this thread told last, since it asked last; 0: nobody's.
+  static std::uint64_t take_born() { return std::exchange(born_here_, 0); }
   void recover() {
     is_deaf_.store(false, std::memory_order_relaxed);  // relaxed: as deliver()
   }
@@ -38,6 +43,7 @@ class run_listener final : public listener {
   const event_ledger& books() const { return books_; }
 
  private:
+  static inline thread_local std::uint64_t born_here_ = 0;
   std::atomic<bool> is_deaf_{false};
   std::mutex mutex_;  // guards the books
   event_ledger books_;

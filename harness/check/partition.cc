@@ -224,6 +224,7 @@ void partition::remove_reaped(std::uint32_t entry) {
 }
 
 void partition::join(partition& o) {
+  spec_.has_several_flows = true;
   std::array<std::uint8_t, place_set::size> to{};
   std::array<std::uint8_t, 256> walk_to{};
   o.spec_.active.for_each([&](std::size_t p) {

@@ -112,7 +112,10 @@ class worker {
       case run_step::nat:
         return hold(any_key(), true);
       case run_step::confirm:
-        return with_held([&](std::size_t i) { confirm(held_[i]); });
+        return with_held([&](std::size_t i) {
+          confirm(held_[i]);
+          if (held_[i].packet.verdict != verdict::accept) put(i);  // dropped: it goes no further
+        });
       case run_step::look:
         return with_held([&](std::size_t i) { look(held_[i]); });
       case run_step::put:
@@ -251,8 +254,10 @@ class worker {
   void create(std::uint32_t key) {
     const flow_of_run& flow = flow_of(key);
     if (flow.net != 0 || flow.zone != 0) return pass(key);
+    (void)run_listener::take_born();
     const bool is_made = cpu_->create({&flow.tuples[key % 2], 1}, on_.plan.timeout) != 0;
-    end({.timeout = seconds(on_.plan.timeout),
+    end({.id = is_made ? run_listener::take_born() : 0,
+         .timeout = seconds(on_.plan.timeout),
          .key = key,
          .other = key ^ 1U,
          .verb = verb::create,
@@ -313,34 +318,68 @@ class worker {
   std::size_t done_ = 0;
 };
 
-/// The slices of all threads as one, by `call`; a thread's own order stays.
-std::vector<operation> merged(std::vector<std::unique_ptr<worker>>& workers) {
-  std::vector<operation> all;
-  for (const auto& one : workers) {
-    std::vector<operation> part = one->taken();
-    const auto middle = static_cast<std::ptrdiff_t>(all.size());
-    all.insert(all.end(), part.begin(), part.end());
-    std::inplace_merge(all.begin(),
-                       all.begin() + middle,
-                       all.end(),
-                       [](const operation& a, const operation& b) { return a.call < b.call; });
-  }
-  return all;
-}
+/// The threads of a run. A CPU belongs to the thread that attached it, so each lives through the
+/// whole run; between two tasks all of them wait.
+class crew {
+ public:
+  using task = std::function<void(worker&)>;
 
-/// All threads at once, from a common begin to a common end.
-void together(std::vector<std::unique_ptr<worker>>& workers,
-              const std::function<void(worker&)>& what) {
-  std::barrier begin(static_cast<std::ptrdiff_t>(workers.size()));
-  std::vector<std::thread> threads;
-  for (const auto& one : workers) {
-    threads.emplace_back([&] {
-      begin.arrive_and_wait();
-      what(*one);
-    });
+  crew(const stage& on, const stamp_clock& clock)
+      : workers_(on.options.threads),
+        begin_(std::ssize(workers_) + 1),
+        end_(std::ssize(workers_) + 1) {
+    for (std::size_t t = 0; t < workers_.size(); ++t) {
+      threads_.emplace_back([this, &on, &clock, t] {
+        worker mine(on, clock, t);
+        workers_[t] = &mine;
+        end_.arrive_and_wait();
+        for (;;) {
+          begin_.arrive_and_wait();
+          if (!task_) return;
+          task_(mine);
+          end_.arrive_and_wait();
+        }
+      });
+    }
+    end_.arrive_and_wait();
   }
-  for (std::thread& t : threads) t.join();
-}
+  crew(const crew&) = delete;
+  crew& operator=(const crew&) = delete;
+  ~crew() {
+    task_ = nullptr;
+    begin_.arrive_and_wait();
+    for (std::thread& t : threads_) t.join();
+  }
+
+  /// All at once, from a common begin; returns at their common end.
+  void all(task what) {
+    task_ = std::move(what);
+    begin_.arrive_and_wait();
+    end_.arrive_and_wait();
+  }
+
+  /// What they wrote down since the last time as one, by `call`; a thread's own order stays.
+  std::vector<operation> taken() {
+    std::vector<operation> whole;
+    for (worker* const one : workers_) {
+      std::vector<operation> part = one->taken();
+      const auto middle = std::ssize(whole);
+      whole.insert(whole.end(), part.begin(), part.end());
+      std::inplace_merge(whole.begin(),
+                         whole.begin() + middle,
+                         whole.end(),
+                         [](const operation& a, const operation& b) { return a.call < b.call; });
+    }
+    return whole;
+  }
+
+ private:
+  std::vector<worker*> workers_;  // each in the stack of its thread
+  std::barrier<> begin_;
+  std::barrier<> end_;
+  task task_;
+  std::vector<std::thread> threads_;
+};
 
 system_options options_of(const run_plan& plan, std::uint64_t seed) {
   system_options options{.buckets = plan.buckets, .max_entries = plan.max, .seed = seed};
@@ -376,31 +415,26 @@ run_outcome run(const impl& which,
   const stamp_clock stamps = stamp_clock::choose();
   run_outcome came;
   {
-    std::vector<std::unique_ptr<worker>> workers;
-    for (std::size_t t = 0; t < options.threads; ++t) {
-      workers.push_back(std::make_unique<worker>(on, stamps, t));
+    crew threads(on, stamps);
+    if (plan.clock != 0) {
+      threads.all([&](worker& w) { w.cpu().advance(plan.clock); });
     }
-    if (plan.clock != 0) workers[0]->cpu().advance(plan.clock);
-    const auto hand_on = [&] {
-      const std::vector<operation> slice = merged(workers);
-      came.operations += slice.size();
-      came.was_stopped = !take(slice);
-    };
     for (std::size_t left = options.operations; left != 0 && !came.was_stopped;) {
       const std::size_t now = std::min(left, options.slice);
       left -= now;
       const auto begin = clock::now();
-      together(workers, [&](worker& w) { w.work(std::max<std::size_t>(1, now / workers.size())); });
+      threads.all([&](worker& w) { w.work(std::max<std::size_t>(1, now / options.threads)); });
       came.seconds += std::chrono::duration<double>(clock::now() - begin).count();
-      if (left == 0) {
-        for (const auto& w : workers) w->let_go();
+      if (left == 0) threads.all([](worker& w) { w.let_go(); });
+      if (!options.is_recorded) {
+        came.operations += now;
+        continue;
       }
-      if (options.is_recorded) hand_on();
-      if (!options.is_recorded) came.operations += now;
+      const std::vector<operation> slice = threads.taken();
+      came.operations += slice.size();
+      came.was_stopped = !take(slice);
     }
-    if (came.was_stopped) {
-      for (const auto& w : workers) w->let_go();
-    }
+    if (came.was_stopped) threads.all([](worker& w) { w.let_go(); });
   }
   came.broken_law = law_broken_at_rest(*system, plan, listener);
   return came;
