@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Plans of concurrent runs as they are read, and those of workloads/runs.
 #include "workloads/run_plan.h"
 
 #include <catch2/catch.hpp>

@@ -103,9 +103,9 @@ class drawing {
         R"(aria-label="Operations of each thread over time">)",
         width,
         height);
-    out +=
-        R"(<defs><pattern id="maybe" width="6" height="6" patternUnits="userSpaceOnUse" )"
-        R"x(patternTransform="rotate(45)"><rect width="3" height="6" class="hatch"/></pattern></defs>)x";
+    out += R"(<defs><pattern id="maybe" width="6" height="6" patternUnits="userSpaceOnUse" )"
+           R"x(patternTransform="rotate(45)"><rect width="3" height="6" class="hatch"/>)x"
+           "</pattern></defs>";
     grid(out, height);
     for (const auto& [thread, lane] : lanes_) {
       label(out, lane, fmt::format("thread {}", thread));
@@ -123,13 +123,13 @@ class drawing {
 
   void grid(std::string& out, double height) const {
     for (const auto& [stamp, column] : columns_) {
-      fmt::format_to(
-          std::back_inserter(out),
-          R"(<path class="grid" d="M{0:.0f} {1:.0f}V{2:.0f}"/><text class="stamp" x="{0:.0f}" y="14">{3}</text>)",
-          at_column(column),
-          top - 6,
-          height,
-          stamp - columns_.begin()->first);
+      fmt::format_to(std::back_inserter(out),
+                     R"(<path class="grid" d="M{0:.0f} {1:.0f}V{2:.0f}"/>)"
+                     R"(<text class="stamp" x="{0:.0f}" y="14">{3}</text>)",
+                     at_column(column),
+                     top - 6,
+                     height,
+                     stamp - columns_.begin()->first);
     }
   }
 
@@ -236,18 +236,43 @@ class drawing {
 };
 
 constexpr std::string_view style = R"(
-:root{color-scheme:light dark;--ink:#1c2430;--paper:#fff;--faint:#e3e7ec;--soft:#66707d;--done:#cfe3f7;--not:#f6dcc5;--mark:#c1121f;--sure:#3b8f5a}
-@media (prefers-color-scheme:dark){:root{--ink:#e6e9ee;--paper:#14181d;--faint:#2a313a;--soft:#98a2ae;--done:#22415f;--not:#5a3a20;--mark:#ff6b6b;--sure:#4fb477}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;max-width:70rem;padding:0 1rem}
-h1{font-size:1.25rem;margin:0 0 .3rem}.what{font-size:1.05rem;color:var(--mark);font-weight:600;margin:.2rem 0}
-.promise,.key{color:var(--soft);margin:.2rem 0 1rem}.scroll{overflow-x:auto;border:1px solid var(--faint);border-radius:6px;padding:.5rem}
-svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .stamp{font-size:10px;fill:var(--soft);text-anchor:middle}svg .lane{font-weight:600}
-.grid{stroke:var(--faint);fill:none}.bar rect{stroke:var(--soft);stroke-width:1}.done rect{fill:var(--done)}.not rect{fill:var(--not)}
-.bar.marked rect{stroke:var(--mark);stroke-width:2.5}.bar.marked text{fill:var(--mark);font-weight:600}
-.sure{fill:var(--sure)}.maybe{fill:url(#maybe)}.hatch{fill:var(--sure)}
-table{border-collapse:collapse;margin:1rem 0}td,th{text-align:left;padding:.15rem .9rem .15rem 0;border-bottom:1px solid var(--faint)}
-th{color:var(--soft);font-weight:600}tr.marked td{color:var(--mark);font-weight:600}code{font:13px ui-monospace,monospace}
-@media print{body{margin:0}.scroll{overflow:visible;border:0}}
+:root {
+  color-scheme: light dark;
+  --ink: #1c2430; --paper: #fff; --faint: #e3e7ec; --soft: #66707d;
+  --done: #cfe3f7; --not: #f6dcc5; --mark: #c1121f; --sure: #3b8f5a;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ink: #e6e9ee; --paper: #14181d; --faint: #2a313a; --soft: #98a2ae;
+    --done: #22415f; --not: #5a3a20; --mark: #ff6b6b; --sure: #4fb477;
+  }
+}
+body {
+  font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
+}
+h1 { font-size: 1.25rem; margin: 0 0 .3rem; }
+.what { font-size: 1.05rem; color: var(--mark); font-weight: 600; margin: .2rem 0; }
+.promise, .key { color: var(--soft); margin: .2rem 0 1rem; }
+.scroll { overflow-x: auto; border: 1px solid var(--faint); border-radius: 6px; padding: .5rem; }
+svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg .stamp { font-size: 10px; fill: var(--soft); text-anchor: middle; }
+svg .lane { font-weight: 600; }
+.grid { stroke: var(--faint); fill: none; }
+.bar rect { stroke: var(--soft); stroke-width: 1; }
+.done rect { fill: var(--done); }
+.not rect { fill: var(--not); }
+.bar.marked rect { stroke: var(--mark); stroke-width: 2.5; }
+.bar.marked text { fill: var(--mark); font-weight: 600; }
+.sure { fill: var(--sure); }
+.maybe { fill: url(#maybe); }
+.hatch { fill: var(--sure); }
+table { border-collapse: collapse; margin: 1rem 0; }
+td, th { text-align: left; padding: .15rem .9rem .15rem 0; border-bottom: 1px solid var(--faint); }
+th { color: var(--soft); font-weight: 600; }
+tr.marked td { color: var(--mark); font-weight: 600; }
+code { font: 13px ui-monospace, monospace; }
+@media print { body { margin: 0; } .scroll { overflow: visible; border: 0; } }
 )";
 
 void table_of(std::string& out, std::span<const operation> operations, const finding& found) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// What a picture of a history shows, and that it is one page that needs nothing else.
 #include "harness/check/diagram.h"
 
 #include <catch2/catch.hpp>
@@ -84,6 +85,13 @@ TEST_CASE("a diagram quotes what comes from outside, asks for nothing, and is th
   CHECK(times("x &amp;&amp; y", page) == 1);
   CHECK(times("http", page) == 0);
   CHECK(times("<script", page) == 0);
+}
+
+TEST_CASE("in a terminal an operation is a line, its bar between its stamps") {
+  CHECK(lanes_of(history(), found()) ==
+        "  * thread 0  |----|                         confirm #7 -> inserted\n"
+        "  * thread 1            |---------|          find 7 -> missed\n"
+        "    thread 0                 |---------|     kill 6 -> won\n");
 }
 
 TEST_CASE("a diagram of nothing is a page") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// The search for needed allowances, with a judge that knows the answer.
 #include "harness/check/fingerprint.h"
 
 #include <catch2/catch.hpp>

@@ -5,6 +5,7 @@
 #include "spec/jiffies.h"
 
 #include <algorithm>
+#include <atomic>
 #include <fmt/format.h>
 #include <memory>
 #include <vector>
@@ -16,6 +17,12 @@ using workloads::run_step;
 
 /// Runs of gc_worker, or of the redelivery worker, that anything may take.
 constexpr std::size_t runs_max = 1U << 20;
+
+std::uint64_t next_serial() {
+  static std::atomic<std::uint64_t> last{0};
+  // relaxed: a number of its own is all that is asked.
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 std::vector<std::uint64_t> ids_in_table(ct_system& system, cpu& on) {
   std::vector<std::uint64_t> ids;
@@ -35,6 +42,39 @@ void tell_again(cpu& on, const workloads::run_plan& plan) {
 }
 
 }  // namespace
+
+run_listener::run_listener(const stamp_clock& clock) : clock_(clock), serial_(next_serial()) {}
+
+run_listener::lane& run_listener::lane_of_thread() {
+  // By number and not by address, at which another listener may have been before.
+  struct known {
+    std::uint64_t serial = 0;
+    lane* of_thread = nullptr;
+  };
+  thread_local known last;
+  if (last.serial != serial_) {
+    const std::lock_guard hold(mutex_);
+    last = {.serial = serial_, .of_thread = &lanes_.emplace_back()};
+  }
+  return *last.of_thread;
+}
+
+const event_ledger& run_listener::books() {
+  const std::lock_guard hold(mutex_);
+  lane all;
+  for (lane& one : lanes_) {
+    all.insert(all.end(), one.begin(), one.end());
+    lane().swap(one);  // gives its room back, which clear() keeps
+  }
+  std::ranges::stable_sort(all, {}, &heard::stamp);
+  event_message message;
+  for (const heard& one : all) {
+    message.bits = one.bits;
+    message.entry.id = one.id;
+    books_.add(message);
+  }
+  return books_;
+}
 
 std::size_t pass_of_gc(const ct_system& system, cpu& on) {
   constexpr std::size_t run_most = 256;  // a run that removed more ended early

@@ -2,6 +2,7 @@
 /// What must hold when a run is over and every packet has left.
 #pragma once
 
+#include "harness/check/stamp.h"
 #include "spec/ct_system.h"
 #include "spec/event_ledger.h"
 #include "workloads/run_plan.h"
@@ -9,29 +10,39 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ct::check {
 
-/// Keeps the books of all messages, in all netns; refuses while it is deaf.
+/// Hears all messages, in all netns; refuses while it is deaf.
+///
+/// It is called within confirms and kills, so it must not be where threads meet: a lock here would
+/// order what they do, and hide what is looked for. Each thread writes what it hears into a lane of
+/// its own, with a stamp; the messages of an entry come one after another, so that their stamps are
+/// in order too. At rest the lanes are entered into the books.
 class run_listener final : public listener {
  public:
+  explicit run_listener(const stamp_clock& clock);
+
   bool deliver(const event_message& message) noexcept override {
     // relaxed: whoever is told a little later hears or not, as it comes.
     if (is_deaf_.load(std::memory_order_relaxed)) return false;
     if (message.has(event::new_)) born_here_ = message.entry.id;
-    const std::lock_guard hold(mutex_);
-    books_.add(message);
+    lane_of_thread().push_back({clock_.now(), message.entry.id, message.bits});
     return true;
   }
 
   /// Deaf, or not any more; true: it hears again, and what was refused can be told.
   bool turn() {
-    const std::lock_guard hold(mutex_);
-    const bool was_deaf = is_deaf_.load(std::memory_order_relaxed);  // relaxed: under the lock
-    is_deaf_.store(!was_deaf, std::memory_order_relaxed);            // relaxed: as deliver()
+    // relaxed: as deliver(); of two that turn at once each turns it.
+    bool was_deaf = is_deaf_.load(std::memory_order_relaxed);
+    // relaxed: see above.
+    while (!is_deaf_.compare_exchange_weak(was_deaf, !was_deaf, std::memory_order_relaxed)) {
+    }
     return was_deaf;
   }
   /// Whose NEW this thread told last, since it asked last; 0: nobody's.
@@ -40,12 +51,25 @@ class run_listener final : public listener {
     is_deaf_.store(false, std::memory_order_relaxed);  // relaxed: as deliver()
   }
   /// At rest.
-  const event_ledger& books() const { return books_; }
+  const event_ledger& books();
 
  private:
   static inline thread_local std::uint64_t born_here_ = 0;
+  struct heard {
+    std::uint64_t stamp = 0;
+    std::uint64_t id = 0;
+    std::uint32_t bits = 0;
+  };
+  using lane = std::vector<heard>;
+
+  /// Made when a thread hears its first message, which is the only time it meets others.
+  lane& lane_of_thread();
+
+  const stamp_clock clock_;
   std::atomic<bool> is_deaf_{false};
-  std::mutex mutex_;  // guards the books
+  const std::uint64_t serial_;  // of all listeners
+  std::mutex mutex_;            // guards the list, not the lanes in it
+  std::list<lane> lanes_;       // a thread's stays where it is
   event_ledger books_;
 };
 

@@ -38,7 +38,7 @@ class chunk_sink {
  public:
   virtual ~chunk_sink() = default;
   /// Takes a full one and gives an empty one.
-  virtual std::unique_ptr<chunk> exchange(std::unique_ptr<chunk> full) = 0;
+  virtual std::unique_ptr<chunk> trade(std::unique_ptr<chunk> full) = 0;
 };
 
 /// Keeps the chunks of one thread, until they are taken.
@@ -51,7 +51,7 @@ class memory_sink final : public chunk_sink {
     }
   }
 
-  std::unique_ptr<chunk> exchange(std::unique_ptr<chunk> full) override {
+  std::unique_ptr<chunk> trade(std::unique_ptr<chunk> full) override {
     full_.push_back(std::move(full));
     if (empty_.empty()) return std::make_unique<chunk>();
     std::unique_ptr<chunk> next = std::move(empty_.back());
@@ -123,7 +123,7 @@ class recorder {
     if (chunk_->count == chunk::capacity) hand_over();
   }
   void hand_over() {
-    chunk_ = sink_.exchange(std::move(chunk_));
+    chunk_ = sink_.trade(std::move(chunk_));
     chunk_->count = 0;
   }
 

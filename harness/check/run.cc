@@ -95,8 +95,10 @@ class worker {
 
   void pause() {
     if (random_.below(8) == 0) return std::this_thread::yield();
-    // A pause and nothing else: no clock is read.
-    for (volatile std::uint32_t left = random_.below(2000); left != 0;) left = left - 1;
+    // relaxed: it counts a pause down, and nobody else reads it.
+    pause_.store(random_.below(2000), std::memory_order_relaxed);
+    while (pause_.fetch_sub(1, std::memory_order_relaxed) > 1) {  // relaxed: see above
+    }
   }
 
   void take_step() {
@@ -316,6 +318,7 @@ class worker {
   std::vector<std::uint32_t> upto_;  // [run_step] of the weights
   std::vector<held_packet> held_;
   std::size_t done_ = 0;
+  std::atomic<std::int64_t> pause_{0};
 };
 
 /// The threads of a run. A CPU belongs to the thread that attached it, so each lives through the
@@ -406,13 +409,13 @@ run_outcome run(const impl& which,
                 const std::function<bool(std::span<const operation>)>& take) {
   using clock = std::chrono::steady_clock;
   const flows_of_run flows(plan);
-  run_listener listener;
+  const stamp_clock stamps = stamp_clock::choose();
+  run_listener listener(stamps);
   const std::unique_ptr<ct_system> system = which.make(options_of(plan, options.seed));
   for (std::uint32_t net = 0; net < plan.netns; ++net) {
     system->listen(static_cast<netns_id>(net), &listener, all_events);
   }
   const stage on{plan, options, flows, *system, listener};
-  const stamp_clock stamps = stamp_clock::choose();
   run_outcome came;
   {
     crew threads(on, stamps);
@@ -425,6 +428,7 @@ run_outcome run(const impl& which,
       const auto begin = clock::now();
       threads.all([&](worker& w) { w.work(std::max<std::size_t>(1, now / options.threads)); });
       came.seconds += std::chrono::duration<double>(clock::now() - begin).count();
+      (void)listener.books();  // everybody rests: what was heard goes, for its room
       if (left == 0) threads.all([](worker& w) { w.let_go(); });
       if (!options.is_recorded) {
         came.operations += now;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -127,6 +128,27 @@ TEST_CASE("who says stop after a slice stops the run, and the laws are asked all
   CHECK(slices == 3);
   CHECK(came.operations < 5000);
   CHECK(came.broken_law == "");
+}
+
+/// Each message by a thread of its own, one after another.
+std::string found_by_books(const std::vector<event>& told) {
+  run_listener listener(stamp_clock::choose());
+  for (const event e : told) {
+    std::thread([&] {
+      event_message message{.bits = bit(e), .entry = {}};
+      message.entry.id = 7;
+      (void)listener.deliver(message);
+    }).join();
+  }
+  return listener.books().finding();
+}
+
+TEST_CASE("what several threads hear of an entry is in the books in the order of its telling") {
+  CHECK(found_by_books({event::new_, event::assured, event::destroy}) == "");
+  CHECK(found_by_books({event::destroy, event::new_}).find("DESTROY before NEW") !=
+        std::string::npos);
+  CHECK(found_by_books({event::new_, event::destroy, event::destroy}).find("DESTROY twice") !=
+        std::string::npos);
 }
 
 hooks planted;  // impl::make has no room for them

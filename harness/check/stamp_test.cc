@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/// Stamps in order across threads, and recorders that lose nothing.
 #include "harness/check/stamp.h"
 
 #include "harness/check/recorder.h"

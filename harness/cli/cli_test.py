@@ -82,7 +82,7 @@ class Usage(Cli):
     def test_help_and_version(self):
         self.assertIn("replay", self.good("--help"))
         self.assertRegex(self.good("--version"), r"^ctbench \d")
-        for verb in "list", "doctor", "replay", "flood", "conform", "faults", "bench":
+        for verb in "list", "doctor", "replay", "verify", "flood", "conform", "faults", "bench":
             self.assertIn("--impl", self.good(verb, "--help"))
 
     def test_output_that_cannot_be_written(self):
@@ -349,6 +349,33 @@ class Replay(Cli):
         self.refused("replay", self.path("none.pcap"), "--json", before)
         self.assertEqual(pathlib.Path(before).read_bytes(), b"kept")
         self.assertEqual([p.name for p in pathlib.Path(self.folder.name).iterdir()], ["kept.json"])
+
+
+class Verify(Cli):
+    def test_runs_are_judged_and_the_last_line_says_so(self):
+        out = self.good("verify", "mixed", "same_tuple", "--impl", "rcu,spinlock", "--ops", "2000")
+        self.assertIn("all allowed: 4 runs", out.splitlines()[-1])
+
+    def test_workloads_are_listed_with_their_questions(self):
+        out = self.good("verify", "--list")
+        self.assertIn("Is exactly one entry made", out)
+
+    def test_a_saved_history_is_judged_again(self):
+        made = b"0-3 in 0 made 7\n4-5 confirm 7 0 1 inserted\n"
+        allowed = self.file("a.history", made + b"6-8 find 1 found 7 reply\n")
+        self.assertIn("allowed: 3 operations", self.good("verify", "mixed", "--replay", allowed))
+        missed = self.file("b.history", made + b"6-8 find 1 missed\n")
+        forbidden = ctbench("verify", "mixed", "--replay", missed)
+        self.assertEqual(forbidden.returncode, 1)
+        self.assertIn("* thread", forbidden.stdout.decode())
+        self.assertIn("VIOLATED: 3 operations", forbidden.stdout.decode())
+        broken = self.file("c.history", b"no\n")
+        self.assertIn("c.history: ", self.refused("verify", "mixed", "--replay", broken))
+
+    def test_what_makes_no_sense_is_refused(self):
+        self.assertIn("none of these has a table", self.refused("verify", "--impl", "noop"))
+        self.assertIn("cannot be read", self.refused("verify", "no_such_workload"))
+        self.assertIn("name the workload", self.refused("verify", "--replay", "a.history"))
 
 
 class Flood(Cli):

@@ -108,8 +108,8 @@ def banned_name(tree):
 
 # Where real time is measured, shown in a progress bar, or waited for.
 WALL_CLOCK_FOLDERS = (
-    "harness/bench/", "harness/cli/", "harness/conform/", "harness/fuzz/campaign.cc", "harness/replay/",
-    "impls/linux/", "impls/sync/",
+    "harness/bench/", "harness/check/run.cc", "harness/check/stamp.cc", "harness/cli/", "harness/conform/",
+    "harness/fuzz/campaign.cc", "harness/replay/", "impls/linux/", "impls/sync/",
 )
 
 
