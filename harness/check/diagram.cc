@@ -170,7 +170,7 @@ class drawing {
   }
 
   void entry(std::string& out, std::size_t lane, std::uint64_t id, const life& of) const {
-    label(out, lane, fmt::format("entry #{}", id));
+    label(out, lane, fmt::format("entry {:#x}", id));
     const auto band = [&](std::string_view kind, std::size_t from, std::size_t to) {
       if (to <= from) return;
       fmt::format_to(std::back_inserter(out),
@@ -299,12 +299,12 @@ std::string words_of(const operation& o) {
   std::string text(name_of(o.verb));
   const auto to = std::back_inserter(text);
   if (has_key(o)) fmt::format_to(to, " {}", o.key);
-  if (o.verb == verb::confirm || o.verb == verb::put) fmt::format_to(to, " #{}", o.id);
+  if (o.verb == verb::confirm || o.verb == verb::put) fmt::format_to(to, " {:#x}", o.id);
   if (o.verb == verb::advance) fmt::format_to(to, " {} to {}", o.now_lo, o.now_hi);
   if (o.answer != answer::none) fmt::format_to(to, " -> {}", name_of(o.answer));
   const bool has_id = o.verb != verb::confirm && o.verb != verb::put && o.id != 0;
-  if (has_id) fmt::format_to(to, "{} #{}", o.answer == answer::none ? " ->" : "", o.id);
-  if (o.answer == answer::merged) fmt::format_to(to, " into #{}", o.number);
+  if (has_id) fmt::format_to(to, "{} {:#x}", o.answer == answer::none ? " ->" : "", o.id);
+  if (o.answer == answer::merged) fmt::format_to(to, " into {:#x}", o.number);
   if (o.verb == verb::find && o.answer == answer::found && o.is_reply) text += " (reply)";
   if (has_count(o)) fmt::format_to(to, " -> {}", o.number);
   return text;

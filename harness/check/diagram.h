@@ -18,7 +18,8 @@
 
 namespace ct::check {
 
-/// In a few words what was called and what it answered: "find 3 -> #7", "confirm #7 -> inserted".
+/// In a few words what was called and what it answered: "find 3 -> found 0x7", "confirm 0x7 ->
+/// inserted".
 std::string words_of(const operation& o);
 
 /// The same for a terminal: a line an operation, its bar over the ranks of stamps, and a star where

@@ -41,19 +41,19 @@ finding found() {
 }
 
 TEST_CASE("an operation in words says what was called, and what came of it") {
-  CHECK(words_of(confirmed) == "confirm #7 -> inserted");
+  CHECK(words_of(confirmed) == "confirm 0x7 -> inserted");
   CHECK(words_of(missed) == "find 7 -> missed");
   CHECK(words_of(
             {.id = 7, .key = 7, .verb = verb::find, .answer = answer::found, .is_reply = true}) ==
-        "find 7 -> found #7 (reply)");
+        "find 7 -> found 0x7 (reply)");
   operation merged{.id = 8, .verb = verb::confirm, .answer = answer::merged};
   merged.number = 7;
-  CHECK(words_of(merged) == "confirm #8 -> merged into #7");
+  CHECK(words_of(merged) == "confirm 0x8 -> merged into 0x7");
   operation swept{.verb = verb::gc};
   swept.number = 3;
   CHECK(words_of(swept) == "gc -> 3");
   CHECK(words_of({.now_lo = 5, .now_hi = 9, .verb = verb::advance}) == "advance 5 to 9");
-  CHECK(words_of({.id = 7, .key = 6, .verb = verb::look}) == "look 6 -> #7");
+  CHECK(words_of({.id = 7, .key = 6, .verb = verb::look}) == "look 6 -> 0x7");
 }
 
 TEST_CASE("a diagram shows each operation once as a bar, and frames those that contradict") {
@@ -63,7 +63,7 @@ TEST_CASE("a diagram shows each operation once as a bar, and frames those that c
   CHECK(times("<tr class=\"marked\">", page) == 2);
   CHECK(times(">thread 0<", page) == 1);
   CHECK(times(">thread 1<", page) == 1);
-  CHECK(times(">entry #7<", page) == 1);
+  CHECK(times(">entry 0x7<", page) == 1);
 }
 
 TEST_CASE("an entry is drawn solid between its confirm and the call of its kill") {
@@ -89,7 +89,7 @@ TEST_CASE("a diagram quotes what comes from outside, asks for nothing, and is th
 
 TEST_CASE("in a terminal an operation is a line, its bar between its stamps") {
   CHECK(lanes_of(history(), found()) ==
-        "  * thread 0  |----|                         confirm #7 -> inserted\n"
+        "  * thread 0  |----|                         confirm 0x7 -> inserted\n"
         "  * thread 1            |---------|          find 7 -> missed\n"
         "    thread 0                 |---------|     kill 6 -> won\n");
 }

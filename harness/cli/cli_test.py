@@ -356,6 +356,12 @@ class Verify(Cli):
         out = self.good("verify", "mixed", "same_tuple", "--impl", "rcu,spinlock", "--ops", "2000")
         self.assertIn("all allowed: 4 runs", out.splitlines()[-1])
 
+    def test_a_fingerprint_names_what_a_table_needs(self):
+        out = self.good("verify", "same_tuple", "--fingerprint", "--impl", "spinlock", "--ops", "5000")
+        self.assertIn("spinlock     needs", out)
+        self.assertIn("  clash_merge: confirm of ", out)
+        self.assertIn("no table needs what it promises not to", out)
+
     def test_workloads_are_listed_with_their_questions(self):
         out = self.good("verify", "--list")
         self.assertIn("Is exactly one entry made", out)

@@ -5,6 +5,7 @@
 /// the laws at rest are asked often.
 #include "harness/check/checker.h"
 #include "harness/check/diagram.h"
+#include "harness/check/fingerprint.h"
 #include "harness/check/history_text.h"
 #include "harness/check/run.h"
 #include "harness/cli/choice.h"
@@ -37,6 +38,7 @@ struct verify_arguments {
   std::uint32_t jitter = 200;
   std::string save = "build/counterexamples";
   bool is_listed = false;
+  bool is_fingerprint = false;
 };
 
 /// What came of one implementation, one plan, one number of threads.
@@ -158,7 +160,9 @@ class verification {
     const auto [part, found] = cut_out(history, judged.findings[0]);
     fmt::print("\n{}", check::lanes_of(part, found));
     const std::filesystem::path folder = arguments_.save;
-    std::filesystem::create_directories(folder);
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) throw usage_error(fmt::format("verify: {}: {}", folder.string(), error.message()));
     const std::string name = fmt::format("{}-{}-{}-{}", row.impl, row.plan, row.threads, seed);
     const std::filesystem::path saved = folder / (name + ".history");
     write_file(saved, check::write_history(history));
@@ -236,12 +240,17 @@ outcome verdict_of(const std::vector<verify_row>& rows, bool was_stopped) {
   return found;
 }
 
-outcome verify_all(const verify_arguments& arguments, const context& with) {
+std::vector<impl> contestants_of(const context& with) {
   std::vector<impl> contestants = with.chosen;
   std::erase_if(contestants, [](const impl& one) { return one.is_timing_only() || one.is_live(); });
   if (contestants.empty()) {
     throw usage_error("verify: none of these has a table of its own; ctbench list names some");
   }
+  return contestants;
+}
+
+outcome verify_all(const verify_arguments& arguments, const context& with) {
+  const std::vector<impl> contestants = contestants_of(with);
   const std::vector<run_plan> plans = chosen_plans(arguments);
   const std::size_t runs = plans.size() * contestants.size() * arguments.threads.size();
   fmt::print("{:<12} {:<16} {:>7} {:>12} {:>9} {:>9} {:>10}\n",
@@ -279,6 +288,87 @@ outcome verify_all(const verify_arguments& arguments, const context& with) {
     }
   }
   return verdict_of(rows, false);
+}
+
+/// An allowance that a letter forbids to need.
+struct claim {
+  check::allowance allowance;
+  ct::letter letter;
+};
+constexpr claim claims_against[] = {{check::allowance::half_confirm, letter::b2},
+                                    {check::allowance::two_phase_delete, letter::d3},
+                                    {check::allowance::miss_during_resize, letter::f2}};
+
+/// One line: what it needs though it promises not to; empty: nothing.
+std::string broken_claim(const impl& which, check::allowances needs) {
+  for (const claim& one : claims_against) {
+    if (!which.promises.has(one.letter) || !needs.has(one.allowance)) continue;
+    const auto* const promise = std::ranges::find(guarantees, one.letter, &guarantee::letter);
+    return fmt::format("needs {}, and claims {}: {}",
+                       check::name_of(one.allowance),
+                       promise->name,
+                       promise->promises);
+  }
+  return {};
+}
+
+/// A run of each plan, recorded.
+std::vector<check::recorded> histories_of(const impl& which,
+                                          const std::vector<run_plan>& plans,
+                                          const verify_arguments& arguments,
+                                          std::uint64_t seed) {
+  std::vector<check::recorded> histories;
+  for (const run_plan& plan : plans) {
+    for (const std::size_t threads : arguments.threads) {
+      check::recorded& one = histories.emplace_back();
+      one.facts = check::facts_of(plan);
+      (void)check::run(which,
+                       plan,
+                       {.threads = threads,
+                        .operations = arguments.operations,
+                        .seed = seed,
+                        .jitter = arguments.jitter},
+                       [&](std::span<const operation> slice) {
+                         one.operations.insert(one.operations.end(), slice.begin(), slice.end());
+                         return true;
+                       });
+    }
+  }
+  return histories;
+}
+
+/// What each table needs, by experiment, beside what it claims.
+outcome fingerprint_all(const verify_arguments& arguments, const context& with) {
+  const std::vector<run_plan> plans = chosen_plans(arguments);
+  const std::vector<impl> contestants = contestants_of(with);
+  outcome found;
+  std::size_t bad = 0;
+  for (const impl& which : contestants) {
+    const auto histories = histories_of(which, plans, arguments, with.seed);
+    const check::fingerprint print = check::fingerprint_of(histories);
+    std::vector<std::string_view> names;
+    for (const check::needed& one : print.because) names.push_back(check::name_of(one.allowance));
+    std::string wrong = broken_claim(which, print.needs);
+    if (print.outcome != check::outcome::allowed)
+      wrong = "not allowed at all: " + print.broken.what;
+    bad += wrong.empty() ? 0 : 1;
+    fmt::print("{:<12} needs {}\n",
+               which.name,
+               names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", ")));
+    for (const check::needed& one : print.because) {
+      const auto [part, moved] = cut_out(histories[one.history].operations, one.witness);
+      fmt::print("  {}: {}\n{}",
+                 check::name_of(one.allowance),
+                 one.witness.what,
+                 check::lanes_of(part, moved));
+    }
+    if (!wrong.empty()) fmt::print("  WRONG: {}\n", wrong);
+    found.rows.push_back({{"impl", which.name}, {"needs", names}, {"wrong", wrong}});
+  }
+  found.exit = bad == 0 ? exit_code::good : exit_code::bad;
+  found.verdict = bad == 0 ? "no table needs what it promises not to" : "a claim is broken";
+  found.closing = fmt::format("{}: {} tables", found.verdict, contestants.size());
+  return found;
 }
 
 outcome list_plans(const verify_arguments& arguments) {
@@ -347,7 +437,11 @@ std::function<outcome(const context&)> add_verify(CLI::App& options) {
       ->type_name("FOLDER")
       ->capture_default_str();
   options.add_option("--replay", *replayed, "judge a saved history again")->type_name("FILE");
+  options.add_flag("--fingerprint",
+                   arguments->is_fingerprint,
+                   "which allowances each table needs, with a witness for each");
   return [arguments, replayed](const context& with) {
+    if (arguments->is_fingerprint) return fingerprint_all(*arguments, with);
     if (arguments->is_listed) return list_plans(*arguments);
     if (!replayed->empty()) return judge_again(*arguments, *replayed);
     return verify_all(*arguments, with);
