@@ -8,6 +8,7 @@
 #include "harness/scenario/wrapped_system.h"
 
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
@@ -162,6 +163,68 @@ std::string law_broken_with(hooks fault, const std::string& plan) {
   std::string broken;
   (void)history_of(faulty, plan_called(plan), {.threads = 1, .operations = 2000}, &broken);
   return broken;
+}
+
+/// True for every n-th call, of whatever thread.
+bool every(std::uint64_t n) {
+  static std::atomic<std::uint64_t> calls{0};
+  return calls.fetch_add(1, std::memory_order_relaxed) % n == 0;  // relaxed: a counter
+}
+
+struct wrong_answer {
+  const char* what;
+  const char* plan;
+  letter breaks;
+  hooks fault;
+};
+
+TEST_CASE("a system with one wrong answer is found out, in a few operations") {
+  const wrong_answer faults[] = {
+      {"a lookup forgets",
+       "mixed",
+       letter::a1,
+       {.found =
+            [](lookup_answer& a) {
+              if (every(50)) a = {};
+            }}},
+      {"a lookup names another entry",
+       "mixed",
+       letter::a2,
+       {.found =
+            [](lookup_answer& a) {
+              if (a.conn_id != 0 && every(50)) a.conn_id += 1U << 20;
+            }}},
+      {"a lookup says the wrong direction",
+       "mixed",
+       letter::a2,
+       {.found = [](lookup_answer& a) { a.dir = dir::original; }}},
+      {"a killed entry stays", "mixed", letter::d2, {.kills_nothing = true}},
+      {"a kill of nothing is won",
+       "mixed",
+       letter::d1,
+       {.killed = [](std::size_t, std::size_t asked) { return asked; }}},
+      // What is certainly gone is forgotten: who finds it then has found what never was.
+      {"a flush leaves one",
+       "flush_dump",
+       letter::a2,
+       {.flushes = [](bool is_chosen, const conn&) { return is_chosen && !every(20); }}},
+      {"an expired entry is found", "lookup_gc", letter::e1, {.finds_expired = true}},
+  };
+  for (const wrong_answer& one : faults) {
+    DYNAMIC_SECTION(one.what) {
+      planted = one.fault;
+      impl faulty = called("rcu");
+      faulty.make = make_faulty;
+      const run_plan plan = plan_called(one.plan);
+      const std::vector<operation> all = history_of(faulty, plan, {.operations = 4000});
+      const check_report judged = check(all, facts_of(plan));
+      REQUIRE(judged.outcome == outcome::violated);
+      INFO(judged.findings[0].what);
+      CHECK(judged.findings[0].operations.size() <= 8);
+      CHECK(std::ranges::any_of(judged.findings,
+                                [&](const finding& f) { return f.letter == one.breaks; }));
+    }
+  }
 }
 
 TEST_CASE("each law at rest finds the fault that breaks it") {
