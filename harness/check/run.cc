@@ -411,7 +411,10 @@ run_outcome run(const impl& which,
   const flows_of_run flows(plan);
   const stamp_clock stamps = stamp_clock::choose();
   run_listener listener(stamps);
-  const std::unique_ptr<ct_system> system = which.make(options_of(plan, options.seed));
+  const system_options made_with = options_of(plan, options.seed);
+  const std::unique_ptr<ct_system> system = options.trace != nullptr
+                                                ? which.make_observed(made_with, *options.trace)
+                                                : which.make(made_with);
   for (std::uint32_t net = 0; net < plan.netns; ++net) {
     system->listen(static_cast<netns_id>(net), &listener, all_events);
   }

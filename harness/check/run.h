@@ -31,6 +31,9 @@ struct run_options {
   /// operations; 0: never.
   std::uint32_t jitter = 0;
   bool is_recorded = true;  ///< false: nothing is written down, to see what recording costs
+  /// Told every step of the system, in the contract machine's actions; one thread alone, and an
+  /// implementation that can be observed.
+  trace_sink* trace = nullptr;
 };
 
 struct run_outcome {

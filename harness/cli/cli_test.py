@@ -362,6 +362,17 @@ class Verify(Cli):
         self.assertIn("  clash_merge: confirm of ", out)
         self.assertIn("no table needs what it promises not to", out)
 
+    def test_the_trace_of_a_run_is_one_of_the_contract_machine(self):
+        one = ("verify", "resize", "--ops", "2000", "--trace", self.path("run.ndjson"))
+        self.good(*one, "--impl", "rcu", "--threads", "1")
+        out = self.good("model", "--accept", self.path("run.ndjson"))
+        self.assertIn("accepted: ", out)
+        self.assertIn("--threads 1", self.refused(*one, "--impl", "rcu", "--threads", "2"))
+        self.assertIn("--impl rcu", self.refused(*one, "--threads", "1"))
+        held = ("verify", "mixed", "--impl", "rcu", "--threads", "1", "--trace", self.path("no.ndjson"))
+        self.assertIn("looks for another", self.refused(*held))
+        self.assertFalse(pathlib.Path(self.path("no.ndjson")).exists())
+
     def test_workloads_are_listed_with_their_questions(self):
         out = self.good("verify", "--list")
         self.assertIn("Is exactly one entry made", out)

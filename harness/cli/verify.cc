@@ -13,6 +13,7 @@
 #include "harness/cli/progress.h"
 #include "harness/cli/verb.h"
 #include "harness/format/number.h"
+#include "harness/trace/trace_writer.h"
 #include "workloads/run_plan.h"
 
 #include <algorithm>
@@ -37,6 +38,7 @@ struct verify_arguments {
   std::vector<std::size_t> threads = {2};
   std::uint32_t jitter = 200;
   std::string save = "build/counterexamples";
+  std::string trace;
   bool is_listed = false;
   bool is_fingerprint = false;
 };
@@ -371,6 +373,41 @@ outcome fingerprint_all(const verify_arguments& arguments, const context& with) 
   return found;
 }
 
+/// One run of one thread, in the contract machine's actions.
+outcome trace_run(const verify_arguments& arguments, const context& with) {
+  const std::vector<impl> contestants = contestants_of(with);
+  const std::vector<run_plan> plans = chosen_plans(arguments);
+  if (contestants.size() != 1 || contestants[0].make_observed == nullptr || plans.size() != 1 ||
+      arguments.threads != std::vector<std::size_t>{1}) {
+    throw usage_error(
+        "verify: --trace records one workload, by one thread (--threads 1), on one implementation "
+        "that can be observed (--impl rcu); name them");
+  }
+  trace_writer trace(arguments.trace, begun_trace(contestants[0], plans[0].max));
+  std::vector<operation> history;
+  const check::run_outcome came = check::run(
+      contestants[0],
+      plans[0],
+      {.threads = 1, .operations = arguments.operations, .seed = with.seed, .trace = &trace},
+      [&](std::span<const operation> slice) {
+        history.insert(history.end(), slice.begin(), slice.end());
+        return true;
+      });
+  trace.finish();
+  const check::check_report judged = check::check(history, check::facts_of(plans[0]));
+  const bool is_good = judged.outcome == check::outcome::allowed && came.broken_law.empty();
+  outcome found;
+  found.exit = is_good ? exit_code::good : exit_code::bad;
+  found.verdict = is_good ? "allowed" : "not allowed";
+  found.closing = fmt::format("{}: {} operations, {} actions in {}",
+                              found.verdict,
+                              grouped(history.size()),
+                              grouped(trace.header().actions),
+                              arguments.trace);
+  found.figures = {{"operations", history.size()}, {"trace_actions", trace.header().actions}};
+  return found;
+}
+
 outcome list_plans(const verify_arguments& arguments) {
   outcome found;
   for (const run_plan& plan : chosen_plans(arguments)) {
@@ -437,6 +474,12 @@ std::function<outcome(const context&)> add_verify(CLI::App& options) {
       ->type_name("FOLDER")
       ->capture_default_str();
   options.add_option("--replay", *replayed, "judge a saved history again")->type_name("FILE");
+  options
+      .add_option("--trace",
+                  arguments->trace,
+                  "write the steps of one implementation and one thread, in the contract machine's "
+                  "words (ctbench model --accept reads it)")
+      ->type_name("FILE");
   options.add_flag("--fingerprint",
                    arguments->is_fingerprint,
                    "which allowances each table needs, with a witness for each");
@@ -444,6 +487,7 @@ std::function<outcome(const context&)> add_verify(CLI::App& options) {
     if (arguments->is_fingerprint) return fingerprint_all(*arguments, with);
     if (arguments->is_listed) return list_plans(*arguments);
     if (!replayed->empty()) return judge_again(*arguments, *replayed);
+    if (!arguments->trace.empty()) return trace_run(*arguments, with);
     return verify_all(*arguments, with);
   };
 }
