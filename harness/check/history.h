@@ -33,10 +33,9 @@ enum class verb : std::uint8_t {
   /// an entry may have been there or not; the packet holds none.
   in,
   /// cpu::confirm of a packet whose entry `id` was made with original key `key` and has the reply
-  /// key `other`. inserted; merged: another entry of the same flow, of id `number`, holds the
-  /// place,
-  /// and the packet has that now; clashed: another entry has one of its keys, or its chain was too
-  /// long, or it was killed before: the packet is dropped, and the entry with it.
+  /// key `other`. inserted; merged: an entry of the same flow, `number`, holds the place, and the
+  /// packet has that now; clashed: another entry has one of its keys, or its chain was too long, or
+  /// it was killed before: the packet is dropped, and the entry with it.
   confirm,
   /// cpu::free_skb of a packet that holds `id`: the reference goes; an unconfirmed entry with it.
   put,
