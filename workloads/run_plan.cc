@@ -106,8 +106,6 @@ void check_whole(const run_plan& plan, const std::string& path) {
 
 }  // namespace
 
-std::string_view name_of(run_step step) { return step_names[static_cast<std::size_t>(step)]; }
-
 run_plan read_run_plan(std::string_view text, const std::string& path) {
   run_plan plan;
   plan.name = std::filesystem::path(path).stem().string();

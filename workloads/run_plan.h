@@ -50,7 +50,6 @@ enum class run_step : std::uint8_t {
   stall,    ///< the event listener refuses, or recovers and is told again
 };
 constexpr std::size_t run_steps = 17;
-std::string_view name_of(run_step step);
 
 struct run_plan {
   std::string name;      ///< of its file, without folder and ending

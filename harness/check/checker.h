@@ -25,9 +25,8 @@ enum class allowance : std::uint8_t {
   clash_merge,          ///< a confirm may go over to the entry of its flow that came first
   clash_reply_only,     ///< a confirm may insert the reply tuple alone, where the other is taken
   half_confirm,         ///< a confirm makes one tuple visible before the other; B.2 forbids it
-  weak_dump,            ///< a dump is no snapshot
 };
-constexpr std::size_t allowance_count = 9;
+constexpr std::size_t allowance_count = 8;
 
 /// A set of allowances.
 class allowances {

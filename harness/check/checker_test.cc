@@ -148,6 +148,38 @@ TEST_CASE("Of two kills that lost, the one that unlinks late may be the one that
         outcome::violated);
 }
 
+TEST_CASE("Of one thread an operation is over where the next begins, at the same stamp too") {
+  const std::string kill = inserted + "5-7 kill 0 won thread 1\n";
+  CHECK(broken(kill + "7-9 find 0 found 7 thread 1") == "D.2");
+  CHECK(is_allowed(kill + "7-9 find 0 found 7 thread 2"));
+}
+
+TEST_CASE("A created entry has the id that is told, and no other") {
+  operation created{.call = 1,
+                    .ret = 2,
+                    .id = 7,
+                    .timeout = 100,
+                    .key = 0,
+                    .other = 1,
+                    .verb = verb::create,
+                    .answer = answer::inserted};
+  operation found{.call = 3,
+                  .ret = 4,
+                  .id = 7,
+                  .key = 0,
+                  .verb = verb::find,
+                  .answer = answer::found};
+  CHECK(check(std::vector<operation>{created, found}, {}).outcome == outcome::allowed);
+  found.id = 8;
+  CHECK(check(std::vector<operation>{created, found}, {}).outcome == outcome::violated);
+  operation again = created;
+  again.call = 5;
+  again.ret = 6;
+  again.key = 2;
+  again.other = 3;
+  CHECK(check(std::vector<operation>{created, again}, {}).outcome == outcome::violated);
+}
+
 TEST_CASE("After the kill neither tuple finds the entry") {
   CHECK(is_allowed(inserted + "5-7 kill 0 won\n6-8 find 0 found 7\n8-9 find 0 missed"));
   CHECK(broken(inserted + "5-6 kill 0 won\n7-8 find 0 found 7") == "D.2");

@@ -51,9 +51,10 @@ TEST_CASE("what one history needs the table needs, and the shortest one is the w
   const std::vector<recorded> runs = {needs(0, 1),
                                       needs(bit(allowance::two_phase_delete), 9),
                                       needs(bit(allowance::two_phase_delete), 4),
-                                      needs(bit(allowance::weak_dump), 2)};
+                                      needs(bit(allowance::half_confirm), 2)};
   const fingerprint print = fingerprint_of(runs, allowances::all(), by_bits);
-  CHECK(print.needs == allowances{}.with(allowance::two_phase_delete).with(allowance::weak_dump));
+  CHECK(print.needs ==
+        allowances{}.with(allowance::two_phase_delete).with(allowance::half_confirm));
   REQUIRE(print.because.size() == 2);
   CHECK(print.because[0].allowance == allowance::two_phase_delete);
   CHECK(print.because[0].history == 2);

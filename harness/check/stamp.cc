@@ -3,7 +3,6 @@
 #include "harness/check/stamp.h"
 
 #include <atomic>
-#include <chrono>
 #include <sched.h>
 #include <thread>
 #include <vector>
@@ -58,17 +57,6 @@ std::vector<int> cpus_of_process() {
   return cpus;
 }
 
-double measured_ticks_per_s(const std::function<std::uint64_t()>& clock) {
-  using std::chrono::steady_clock;
-  const auto begin = steady_clock::now();
-  const std::uint64_t first = clock();
-  while (steady_clock::now() - begin < std::chrono::milliseconds(5)) {
-  }
-  const std::uint64_t last = clock();
-  const std::chrono::duration<double> s = steady_clock::now() - begin;
-  return static_cast<double>(last - first) / s.count();
-}
-
 }  // namespace
 
 std::uint64_t stamp_clock::monotonic() noexcept {
@@ -95,13 +83,12 @@ std::uint64_t stamp_clock::monotonic() noexcept {
 stamp_clock stamp_clock::choose() {
 #if defined(__x86_64__)
   constexpr std::size_t hand_offs = 2000;
-  stamp_clock tsc(source::tsc, 1);
+  const stamp_clock tsc(source::tsc);
   const auto read = [&tsc] { return tsc.now(); };
   const std::vector<int> cpus = cpus_of_process();
   for (std::size_t i = 1; i < cpus.size(); ++i) {
     if (inversions(read, read, hand_offs, cpus[0], cpus[i]) != 0) return portable();
   }
-  tsc.ticks_per_s_ = measured_ticks_per_s(read);
   return tsc;
 #else
   return portable();

@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <ctime>
 #include <functional>
-#include <string_view>
 
 namespace ct::check {
 
@@ -27,7 +26,7 @@ class stamp_clock {
   /// some milliseconds.
   static stamp_clock choose();
   /// The operating system's.
-  static stamp_clock portable() { return stamp_clock(source::monotonic, 1e9); }
+  static stamp_clock portable() { return stamp_clock(source::monotonic); }
 
   std::uint64_t now() const noexcept {
 #if defined(__x86_64__)
@@ -46,15 +45,12 @@ class stamp_clock {
   }
 
   source of() const { return source_; }
-  std::string_view name() const { return source_ == source::tsc ? "tsc" : "monotonic"; }
-  double ticks_per_s() const { return ticks_per_s_; }
 
  private:
-  stamp_clock(source of, double ticks_per_s) : source_(of), ticks_per_s_(ticks_per_s) {}
+  explicit stamp_clock(source of) : source_(of) {}
   static std::uint64_t monotonic() noexcept;
 
   source source_;
-  double ticks_per_s_;
 };
 
 /// How often a stamp that one thread took and handed to the other was later than the one which that

@@ -19,7 +19,6 @@ TEST_CASE("a clock that is one for all threads never goes back from hand to hand
   const stamp_clock slow = stamp_clock::portable();
   const auto read_slow = [&] { return slow.now(); };
   CHECK(inversions(read_slow, read_slow, 2000) == 0);
-  CHECK(clock.ticks_per_s() > 0);
 }
 
 TEST_CASE("a clock that is behind on one CPU is seen") {

@@ -19,7 +19,6 @@ constexpr std::array<std::string_view, allowance_count> allowance_names = {
     "clash_merge",
     "clash_reply_only",
     "half_confirm",
-    "weak_dump",
 };
 constexpr std::array<std::string_view, 15> verb_names = {"find",
                                                          "in",
